@@ -213,6 +213,9 @@ class Training:
             *findings.find_falling_accuracy(part, accuracies, samples),
             *findings.find_full_scale_weights(shares, controller.depth),
             *findings.find_poor_estimates(row["estimator"], fits, observer.spikes_offered),
+            *findings.find_coarse_output(
+                controller.device.info, controller.depth, observer.spikes_offered
+            ),
             *findings.find_link_troubles(
                 row, observer.probes, restarts - self._restarts, controller.device.failures
             ),

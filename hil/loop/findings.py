@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from drivers import Probe
+from drivers import DeviceInfo, Probe
 from hil.learning import rate_estimators
 from hil.learning.losses import Source
 from hil.loop.health import PATIENCE, Fit, Score, State, Statistics, find_drift, find_still_neurons
@@ -19,6 +19,7 @@ Kind = Literal[
     "falling",
     "at_full_scale",
     "poor_estimate",
+    "coarse_output",
     "slow_line",
     "restarted",
     "part_failed",
@@ -58,6 +59,11 @@ WORDS: Mapping[Kind, tuple[str, str]] = {
         "hidden rates are estimated poorly",
         "at the output, where spikes are visible, {estimator!r} correlates {correlation:.2f} "
         "with them",
+    ),
+    "coarse_output": (
+        "outputs tell classes apart at few rates",
+        "weights are of one sign, so none inhibits, and a hard reset drops what is above the "
+        "threshold",
     ),
     "slow_line": (
         "the line takes most of the time",
@@ -235,6 +241,22 @@ def find_poor_estimates(
     remedy = "read measured spikes: observe=spikes" if spikes_offered else f"{remedy}: hil check"
     figures = {"estimator": name, "correlation": correlations[name]}
     return [Finding("poor_estimate", "", figures, remedy)]
+
+
+def find_coarse_output(info: DeviceInfo, depth: int, spikes_offered: bool) -> list[Finding]:
+    """Find outputs that cannot learn what others can, by what the device states of them.
+
+    Args:
+        info: What it states.
+        depth: Number of layers of neurons.
+        spikes_offered: Whether the device shows hidden spikes.
+    """
+    if info.weight_format(depth - 1).signs == "both" or info.neuron.reset != "hard":
+        return []
+    remedy = "show 1 - x beside each input x, and run more steps (network.steps)"
+    if spikes_offered:
+        remedy = f"read measured spikes (observe=spikes), {remedy}"
+    return [Finding("coarse_output", "", {}, remedy)]
 
 
 def find_link_troubles(

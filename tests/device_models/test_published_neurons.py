@@ -68,7 +68,8 @@ def test_adex_rheobase() -> None:
     model = neurons.get("adex")
     a, delta, tau = (model.parameters[key].value for key in ("a", "delta_t", "tau_membrane"))
     assert a < tau / model.parameters["tau_adaptation"].value, "else a Hopf bifurcation comes first"
-    rheobase = (1 + a) * (model.swing - delta + delta * np.log1p(a)) / tau / model.swing
+    upstroke = model.parameters["v_threshold"].value - model.rest
+    rheobase = (1 + a) * (upstroke - delta + delta * np.log1p(a)) / tau / model.swing
     times, _ = simulate(model, 2500, 2e-4, current=rheobase * np.array([0.97, 1.03]))
     assert times[0].size == 0 and times[1].size > 2
 

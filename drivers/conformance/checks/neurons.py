@@ -48,6 +48,7 @@ SEEN = 0.08
 # Least correlation of counts with those of nominal neurons, of any device and of one whose neurons
 # all fire at the same charge and at no more thresholds than this; and how many times their spikes.
 ALIKE, EXACT, NOMINAL, FEWEST, MOST = 0.4, 0.7, 1.2, 0.5, 1.5
+ROUGH_MOST = 1.6  # of neurons that may differ
 
 
 @check(
@@ -239,8 +240,9 @@ def a_random_network_does_as_predicted(harness: Harness) -> None:
     neuron, kinds = harness.info.neuron, harness.info.offers.stimuli
     is_plain = not harness.residual and neuron.setting("synapse") is None
     is_exact = is_plain and _is_uniform(harness, at_most=NOMINAL)
-    fewest = 0.0 if neuron.refractory is None else FEWEST  # it may rest
-    most = math.inf if None in (neuron.reset, neuron.decay) else MOST
+    fewest = FEWEST if is_exact and neuron.refractory is not None else -1.0  # it may rest
+    is_known = is_plain and None not in (neuron.reset, neuron.decay)
+    most = (MOST if is_exact else ROUGH_MOST) if is_known else math.inf
     told: list[str] = []
     asked = [(1, kind) for kind in kinds] + [(2, kinds[-1])] * (harness.info.capacity.layers > 1)
     for depth, kind in asked:
@@ -255,9 +257,9 @@ def a_random_network_does_as_predicted(harness: Harness) -> None:
                 f"{kind}: counts of {depth} layers of random weights are correlated by {usual:.2f} "
                 "with what the stated neuron would do"
             )
-        if depth > 1 or not is_exact:
+        if depth > 1:
             continue
-        if comparison.correlations.min() < ALIKE:
+        if is_exact and comparison.correlations.min() < ALIKE:
             raise Failed(f"{kind}: of neurons that are all alike some do nothing that they should")
         if not fewest < comparison.ratio < most:
             raise Failed(f"{kind}: {comparison.ratio:.2f} times the spikes of the stated neuron")
@@ -279,6 +281,8 @@ TOO_LITTLE, LEFT = 0.6, 0.45
 # How far a time constant that charges tell may be from what is stated, as a factor: of neurons that
 # are all alike, and of others.
 LEAK_FACTOR, ROUGH_FACTOR = 1.5, 3.0
+# Values of a setting that are told apart, as a factor.
+DISTINCT = 1.15
 # Drive, in thresholds a step, under which a neuron fires as often as it can.
 STRONG = 4.0
 # Share of a run that spikes under such a drive fill, each with the steps that it takes, at least.
@@ -342,22 +346,24 @@ def refractory_steps_are_as_stated(harness: Harness) -> None:
     if most > math.ceil(harness.steps / (1 + stated)) + 1:
         raise Failed(f"{what} every {apart:.2g} steps")
     filled = most * (1 + stated + _count_reset_steps(harness))
-    if filled < ENOUGH * harness.steps and _is_uniform(harness):
+    # Neurons that differ fire as often as they can, too, where each step brings what they take.
+    if filled < ENOUGH * harness.steps and _is_uniform(harness, STRONG / 2, ROUGH_SPREAD):
         raise Failed(f"{what} every {apart:.2g} steps only")
 
 
-def _is_uniform(harness: Harness, at_most: float = math.inf) -> bool:
+def _is_uniform(harness: Harness, at_most: float = math.inf, spread: float = SPREAD) -> bool:
     """Tell whether all neurons take the same charge to fire, as those of a simulator do.
 
     Args:
         harness: The device.
         at_most: The greatest such charge, in thresholds.
+        spread: Its deviation from neuron to neuron, as a share, below which they are alike.
     """
     try:
         charges = ChargeLadder().charges(harness) if harness.timed_kinds else None
     except NotApplicable:
         return False
-    return charges is not None and charges.spread < SPREAD and charges.median <= at_most
+    return charges is not None and charges.spread < spread and charges.median <= at_most
 
 
 def _count_reset_steps(harness: Harness) -> int:
@@ -388,14 +394,26 @@ def _expected_charges(harness: Harness, layer: int, charges: FiringCharges) -> t
 def _check_threshold_role(harness: Harness, setting: Setting) -> None:
     rest = harness.info.neuron.membrane.rest
     low, high = (rest + swing for swing in _choose_values(setting, rest))
-    one, two = (ChargeLadder(settings={setting.name: v}).charges(harness) for v in (low, high))
-    expected, measured = (high - rest) / (low - rest), two.median / one.median
-    slack = 2 * UNIFORM_OFF + one.error + two.error
-    if not expected * (1 - slack) <= measured <= expected * (1 + slack):
-        raise Failed(
-            f"setting {setting.name} has the role threshold, but from {low:g} to {high:g} the "
-            f"charge that makes neurons fire grows {measured:.2f} times, not {expected:.2f} times"
-        )
+    for layer in range(1, min(2, harness.info.capacity.layers) + 1):
+        try:
+            one, two = (
+                ChargeLadder(layer, {setting.name: v}).charges(harness) for v in (low, high)
+            )
+        except NotApplicable:
+            if layer == 1:
+                raise
+            return
+        expected, measured = (high - rest) / (low - rest), two.median / one.median
+        slack = 2 * UNIFORM_OFF + one.error + two.error
+        if not expected * (1 - slack) <= measured <= expected * (1 + slack):
+            raise Failed(
+                f"setting {setting.name} has the role threshold, but from {low:g} to {high:g} the "
+                f"charge that makes neurons of layer {layer} fire grows {measured:.2f} times, not "
+                f"{expected:.2f} times"
+            )
+        low = setting.default  # one spike of the first layer, not two, for one event
+        if not (high - rest) / (low - rest) > DISTINCT:
+            return
 
 
 def _check_time_constant_role(harness: Harness, setting: Setting) -> None:
@@ -413,7 +431,7 @@ def _choose_values(setting: Setting, zero: float = 0.0) -> tuple[float, float]:
     sign = 1 if setting.default > zero else -1
     high = min(max(least, most), 1.4 * middle)
     low = max(min(least, most), high / 2)
-    skip_if(not high / low > 1.15, f"setting {setting.name} has too small a range")
+    skip_if(not high / low > DISTINCT, f"setting {setting.name} has too small a range")
     return sign * low, sign * high
 
 

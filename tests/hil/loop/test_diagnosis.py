@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from scipy import stats
 
 import drivers
-from drivers import Network, Stimulus
+from drivers import Network, Stimulus, WeightFormat
 from hil.config import build
 from hil.loop import epochs, findings, health, training
 from hil.loop.findings import Finding
 from hil.loop.health import Statistics
 from hil.loop.progress import TrainingProgress
 from hil.runs.folder import Run
+from support.good_device import INFO
+from support.restated import restated
 
 HARSH = "emulator:mixed-signal?chip=1&threshold_cv=0.4&dead_fraction=0.1"
 LAYER = st.sampled_from(["silent", "saturated", "lively"])
@@ -212,6 +214,22 @@ def test_weights_at_the_full_scale_are_counted() -> None:
     found = findings.find_full_scale_weights([0.5, 0.0, 0.5, 0.0, 0.5], 3)
     places = ("hidden layer 1", "output layer", "hidden layer 2 from itself")
     assert tuple(finding.where for finding in found) == places
+
+
+def test_outputs_of_one_sign_and_a_hard_reset_are_named() -> None:
+    for signs, reset, expected in (
+        ("positive", "hard", ["coarse_output"]),
+        ("positive", "soft", []),
+        ("both", "hard", []),
+        ("positive", None, []),
+    ):
+        info = restated(INFO, weights=(WeightFormat(0.1, 1.0, signs=signs),), reset=reset)
+        found = {shown: findings.find_coarse_output(info, 2, shown) for shown in (True, False)}
+        assert [finding.kind for finding in found[True]] == expected
+        assert ["observe=spikes" in finding.remedy for finding in found[True]] == [True] * len(
+            expected
+        )
+        assert not any("observe=spikes" in finding.remedy for finding in found[False])
 
 
 def test_a_run_keeps_each_finding_once_as_it_was_last() -> None:

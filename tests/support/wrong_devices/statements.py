@@ -120,6 +120,16 @@ class RestsForAStepMore(Tunable):
     refractory = 3
 
 
+class RestsForAStepMoreWhereNeuronsDiffer(Tunable):
+    caught_by = "refractory-steps-are-as-stated"
+    refractory = 3
+
+    def _write(self, projection, weights):
+        stored = super()._write(projection, weights)
+        self._cells[projection] *= 1 + 0.15 * np.sin(np.arange(stored.shape[1]))
+        return stored
+
+
 class RestsForThreeStepsUnstated(Tunable):
     caught_by = "refractory-steps-are-as-stated"
     facts: ClassVar = {"refractory": 0}
@@ -136,6 +146,14 @@ class IgnoresItsThreshold(Tunable):
 
     def threshold(self, millivolts):
         return 1.0 + 0.01 * (millivolts + 50)
+
+
+class SetsTheThresholdOfTheFirstLayerAlone(Tunable):
+    caught_by = "roles-of-settings-are-kept"
+
+    def _configure(self, network):
+        super()._configure(network)
+        self.gains = 1.0, self._threshold, self._threshold
 
 
 class TakesThresholdsAboveRest(Tunable):
@@ -166,6 +184,14 @@ class HalvesItsTimeConstant(Tunable):
 
     def decay(self, seconds):
         return float(np.exp(-2 * DT / seconds))
+
+
+class TwiceAsStrongUnderConstantCurrents(Good):
+    caught_by = "a-random-network-does-as-predicted"
+    facts: ClassVar = {"stimuli": ("current",)}
+
+    def weights(self):
+        return [2 * matrix for matrix in super().weights()]
 
 
 class StatesANeuronTooMany(Good):
