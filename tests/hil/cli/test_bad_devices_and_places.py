@@ -163,7 +163,7 @@ def test_ctrl_c_while_data_are_loaded_leaves_nothing(monkeypatch: pytest.MonkeyP
 
 def test_ctrl_c_in_code_from_a_string_ends_with_a_code(tmp_path: Path) -> None:
     (tmp_path / "stopped.py").write_text("""exec("raise KeyboardInterrupt")""", encoding="utf-8")
-    done = process("info", "stopped.py:Driver", cwd=tmp_path)
+    done = process("train", "digits", "--device", "emulator:stopped.py", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (130, "hil: stopped\n")
 
 
