@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import drivers
-from drivers import Network, Probe, Projection, Stimulus
+from drivers import Network, Probe, Projection, Quantity, Stimulus
 from hil.exchange import model
 
 Array = NDArray[Any]
@@ -150,9 +150,13 @@ def spikes_on_device(
 
 
 def rasters_on_device(
-    path: str | Path, address: str, stimulus: Stimulus, bias: float = 0.0
+    path: str | Path,
+    address: str,
+    stimulus: Stimulus,
+    bias: float = 0.0,
+    quantity: Quantity = "spikes",
 ) -> list[NDArray[np.float64]]:
-    """The same step by step, `(T, B, n_l)`."""
+    """The same step by step, or membranes, `(T, B, n_l)`."""
     found = model.read_model(str(path))
     source = model.NetworkInput(stimulus.kind != "spikes", bias)
     with drivers.open(address) as device:
@@ -166,6 +170,6 @@ def rasters_on_device(
         device.configure(replace(network, projections=tuple(laid)))
         for projection, matrix in enumerate(on.weights):
             device.write_weights(projection, matrix)
-        probes = [Probe(k + 1, "spikes") for k in range(depth)]
+        probes = [Probe(k + 1, quantity) for k in range(depth)]
         seen = device.run(stimulus, probes, trial=0)
     return [seen.samples[probe].astype(np.float64) for probe in probes]

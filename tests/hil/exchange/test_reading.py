@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from support.nir_models import (
     cuba,
     lif,
     linear,
+    rasters_on_device,
     recurrent,
     spikes_of_equations,
     spikes_on_device,
@@ -263,3 +265,24 @@ def test_within_one_spike_of_a_convolutional_network_of_sinabs() -> None:
     stimulus = Stimulus.spikes(shown.reshape(-1, shown.shape[2]), steps=len(shown))
     found = spikes_on_device(f"{FILES / 'sinabs_cnn.nir'}?dt=1", "emulator:ideal", stimulus)[-1]
     assert output.min() >= 15 and np.abs(found - output).max() <= 1.01
+
+
+@pytest.mark.parametrize(
+    ("library", "options", "late"),
+    [("nengo", "", 0), ("norse", "&decay=euler", 0), ("lava_cpu_float", "&decay=euler", 1)],
+)
+def test_one_neuron_is_that_of_other_simulators(
+    tmp_path: Path, library: str, options: str, late: int
+) -> None:
+    """The neuron of NIR's paper; an event acts a step later on the device."""
+    with np.load(FILES / "nir_lif.npz") as kept:
+        shown = np.isin(np.arange(1000), kept["events"]).astype(float)[:, None]
+        spikes, membrane = kept[f"spikes_{library}"] - late, kept.get(library)
+    path = chain(tmp_path / "m.nir", linear(np.ones((1, 1))), lif(1, 2.5e-3, 1.0, at=0.1))
+    stimulus, device = Stimulus.spikes(shown, steps=1000), "emulator:ideal?reset=hard"
+    play = partial(rasters_on_device, f"{path}?dt=1e-4{options}", device, stimulus)
+    (fired,), (seen,) = play(), play(quantity="membrane")
+    assert np.array_equal(np.flatnonzero(fired) - 1, spikes)
+    if membrane is not None:
+        after = np.where(fired > 0, 0, seen).reshape(-1)
+        np.testing.assert_allclose(after[1:], membrane[:-1], rtol=0, atol=1e-6)
