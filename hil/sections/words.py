@@ -37,12 +37,12 @@ def read_note(name: str, **values: object) -> str:
 
 
 def format_value(number: float | None, measure: str) -> str:
-    """Write a value: a share in percent, a time with two digits, anything else with four."""
+    """Write a value: a share in percent, a time or a rate with two digits, else with four."""
     if number is None:
         return ""
     if math.isinf(number):
         return "none" if number > 0 else "-none"
-    if measure in TIMES:
+    if measure in TIMES or " per " in MEASURES.get(measure, ""):
         number = float(f"{number:.2g}")
     text = f"{100 * number:.1f}" if is_share(measure) else f"{number:.4g}"
     return text.removeprefix("-") if float(text) == 0 else text
@@ -67,7 +67,8 @@ def format_amount(number: float, measure: str) -> str:
 
 def name_measure(measure: str) -> str:
     """Name a measure in words."""
-    return measure.replace("_", " ")
+    words = {"cell_writes_mean": "mean writes", "cell_writes_max": "most writes"}
+    return words.get(measure, measure.replace("_", " "))
 
 
 def name_column(measure: str) -> str:
