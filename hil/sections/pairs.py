@@ -57,7 +57,7 @@ def build_pairs(settings: PairsSettings, trials: Trials) -> PageSection:
         f"Against {settings.reference}",
         words.read_note("pairs"),
         claims=comparisons,
-        answer=words.make_text(best_levels(trials, factor, by, measure)),
+        answer=words.make_text(best_levels(trials, factor, by, measure) if by else comparisons),
         tables=[tabulate("", names, measure, comparisons)],
         data={
             "reference": settings.reference,

@@ -71,7 +71,8 @@ def format_amount(number: float, measure: str, bounds: tuple[float, float] | Non
 
 def name_measure(measure: str) -> str:
     """Name a measure in words."""
-    return measure.replace("_", " ")
+    words = {"cell_writes_mean": "mean writes", "cell_writes_max": "most writes"}
+    return words.get(measure, measure.replace("_", " "))
 
 
 def name_column(measure: str) -> str:

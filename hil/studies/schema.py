@@ -94,6 +94,7 @@ class Service(Section):
     reference: int = Field(24, ge=2, description="Runs at either end that are compared.")
     call: float = Field(2.0, gt=0, description="Departure, in standard errors, that calls.")
     steps: PositiveInt = Field(26, description="Steps of learning of a call.")
+    batches: PositiveInt = Field(1, description="Batches that a step of a call learns from.")
 
 
 class Tune(Section):

@@ -43,14 +43,15 @@ def serve(session: Session, service: Service, seed: int) -> Outcome:
         logits = controller.logits(shown.rate, shown.membranes[-1])
         predicted = losses.predict(logits, shown.membranes[-1])
         right.append(float(np.mean(predicted == data.y_test[rows])))
-        steps = 1 if service.learning == "on" else 0
+        steps, samples = int(service.learning == "on"), batch
         if service.learning == "called":
             now = np.concatenate([each.mean(axis=0) for each in (shown.rate, *shown.membranes)])
             seen.append(now)
             if not calls or depart(seen, service.reference) > service.call:
-                steps, seen, calls = service.steps, [], calls + 1
+                steps, samples = service.steps, batch * service.batches
+                seen, calls = [], calls + 1
         for step in range(steps):  # the learning rate falls over a call
-            rows = draw.integers(len(data.y_train), size=batch)
+            rows = draw.integers(len(data.y_train), size=samples)
             x = Data.batch(data.x_train[rows])
             controller.step(x, data.y_train[rows], learned, step / steps)
             learned += 1
