@@ -1,6 +1,6 @@
 """NRMSE of real targets on `mixed-signal`: aDFA beside frozen hidden weights and a linear model.
 
-python benchmarks/regression.py [TASK...] [--pairs N]
+    python benchmarks/regression.py [TASK...] [--pairs N]
 
 Pairs are chips 1 to N with the seed of the same number. The linear model is ridge regression on the
 same window, its penalty chosen on the validation part. docs/library.md quotes five pairs.
@@ -26,11 +26,10 @@ PENALTIES = 10.0 ** np.arange(-8, 3)
 def measure_linear(task: str) -> float:
     """Fit ridge regression to the training part, and give its NRMSE on the test part."""
     data = tasks.load(task)
+    parts = {part: getattr(data, f"x_{part}") for part in PARTS}
+    x = {part: np.c_[rows, np.ones(len(rows))] for part, rows in parts.items()}
 
     def fit(penalty: float) -> tuple[float, float]:
-        x = {
-            p: np.c_[getattr(data, f"x_{p}"), np.ones(len(getattr(data, f"y_{p}")))] for p in PARTS
-        }
         square = x["train"].T @ x["train"] + penalty * np.eye(data.features + 1)
         weights = np.linalg.solve(square, x["train"].T @ data.y_train)
         errors = [

@@ -73,7 +73,7 @@ def gather(arriving, n, weights, place, dense, at, begin, columns, bounds, where
         add_rows(arriving, n, weights, place, where, counts)
 
 
-# The e-th row of some that are told, and how often it counts; beyond the last, never.
+# The e-th of some rows, and how often it counts; beyond the last, never.
 @part
 def take(weights, place, n, where, counts, e):
     k = min(e, where.size - 1)

@@ -95,6 +95,14 @@ class Fault:
     seed: int = 0
 
 
+TYPES = {  # of the fields of a `Fault`
+    "kind": (str, "a text"),
+    **dict.fromkeys(("place", "where", "bit", "seed"), (Integral, "whole numbers")),
+    "steps": (Integral, "two whole numbers"),
+    **dict.fromkeys(("value", "chance", "rate"), (Real, "a number")),
+}
+
+
 def check_faults(faults: Iterable[Fault], info: DeviceInfo) -> None:
     """Refuse faults that a device cannot have, whatever its network.
 
@@ -127,20 +135,15 @@ def check_faults(faults: Iterable[Fault], info: DeviceInfo) -> None:
 def _check_types(fault: Fault) -> None:
     if not isinstance(fault, Fault):
         raise SettingError(f"{shorten(repr(fault))} is no `Fault`")
-    for each in fields(Fault):
-        given = getattr(fault, each.name)
-        several = each.name in ("where", "steps")
-        values = np.asarray(given, object).ravel().tolist() if several else [given]
-        kinds, what = {"str": (str, "a text"), "float": (Real, "a number")}.get(
-            str(each.type),
-            (Integral, "two whole numbers" if each.name == "steps" else "whole numbers"),
-        )
-        fit = all(isinstance(v, kinds) and not isinstance(v, bool) for v in values)
-        if each.name == "steps":
-            fit = fit and len(values) == 2
-        if not fit and (given is not None or each.default is not None):
-            given = shorten(repr(given))
-            raise SettingError(f"{fault.kind}: {each.name} = {given}: give {what}")
+    for name, (kind, what) in TYPES.items():
+        given = getattr(fault, name)
+        if given is None and name in ("place", "steps"):
+            continue
+        is_list = name in ("where", "steps")
+        values = np.asarray(given, object).ravel().tolist() if is_list else [given]
+        fits = all(isinstance(v, kind) and not isinstance(v, bool) for v in values)
+        if not fits or (name == "steps" and len(values) != 2):
+            raise SettingError(f"{fault.kind}: {name} = {shorten(repr(given))}: give {what}")
 
 
 def complete_faults(

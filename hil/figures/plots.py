@@ -379,23 +379,12 @@ def _plot_input(features: NDArray[Any], image_shape: tuple[int, ...] | None) -> 
     """Plot a sample: an image, the curves of a signal or, of many channels, its map, or bars."""
     panel = Panel(Axis(most=4, is_whole=True, has_grid=False), Axis(has_grid=False))
     if image_shape is not None:
-        is_still = features.ndim == 1
-        image = (
-            features.reshape(image_shape) if is_still else _lay_out_events(features, image_shape)
-        )
-        height, width = image.shape[:2]
-        panel.aspect = height / width
+        pixels = _make_pixels(features, image_shape)
+        panel.aspect = pixels.shape[0] / pixels.shape[1]
         for axis in (panel.x, panel.y):
             axis.low, axis.high, axis.ticks, axis.has_line = 0, 1, {}, False
-        if not is_still:
-            pixels = image
-        elif image.ndim == 3 and image.shape[2] in (3, 4):  # red, green and blue where it has them
-            opaque = np.ones((height, width, 1))
-            pixels = (255 * np.concatenate([image[..., :3], opaque], axis=2)).astype(np.uint8)
-        else:  # else the mean channel
-            pixels = shade_pixels(image if image.ndim == 2 else image.mean(axis=2))
         panel.draw_image(pixels, (0, 1), (1, 0))
-        if not is_still:
+        if features.ndim == 2:  # four images
             panel.draw_segments(((0, 0.5), (1, 0.5)), ((0.5, 0), (0.5, 1)), LINE)
         panel.draw_line([0, 1, 1, 0, 0], [0, 0, 1, 1, 0], LINE, width=1)
     elif features.ndim == 1:
@@ -416,6 +405,18 @@ def _plot_input(features: NDArray[Any], image_shape: tuple[int, ...] | None) -> 
         opacity = features.T / (features.max() or 1)
         panel.draw_image(shade_pixels(opacity), (0.5, steps + 0.5), (-0.5, channels - 0.5))
     return panel
+
+
+def _make_pixels(features: NDArray[Any], image_shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Make the pixels of an image `(n,)`, or of events `(T', n)`."""
+    if features.ndim == 2:
+        return _lay_out_events(features, image_shape)
+    image = features.reshape(image_shape)
+    if image.ndim == 3 and image.shape[2] in (3, 4):  # red, green and blue where it has them
+        opaque = np.ones((*image.shape[:2], 1))
+        tones: NDArray[Any] = 255 * np.concatenate([image[..., :3], opaque], axis=2)
+        return np.asarray(tones, np.uint8)
+    return shade_pixels(image if image.ndim == 2 else image.mean(axis=2))  # else the mean channel
 
 
 def _lay_out_events(features: NDArray[Any], sides: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -109,6 +109,13 @@ class Finding:
         """Short text of the finding, without numbers."""
         return WORDS[self.kind][0].format(where=self.where, **self.figures)
 
+    @property
+    def sign(self) -> str:
+        """The headline without the classes that it names, which differ from run to run."""
+        if self.kind != "never_answered":
+            return self.headline
+        return WORDS[self.kind][0].format(where="some classes", verb="are")
+
     def __str__(self) -> str:
         """One line: when it was found, what, its figures and a remedy."""
         stage = "test" if self.epoch is None else f"epoch {self.epoch}"

@@ -14,7 +14,14 @@ from pydantic import Field
 from hil.figures import plots
 from hil.figures.svg import format_count
 from hil.sections import PageSection, Plot, SectionKind, SectionSettings, Statement, Table, words
-from hil.sections.comparisons import BestLevel, Comparison, adjust, find_best_level, tabulate
+from hil.sections.comparisons import (
+    BestLevel,
+    Comparison,
+    adjust,
+    find_best_level,
+    measure_levels,
+    tabulate,
+)
 from hil.sections.trials import (
     Row,
     Rows,
@@ -266,19 +273,15 @@ def _rank(
     A repetition counts once, with the mean of its places.
     """
     factor, measure = settings.factor, settings.measure
-    levels = [
-        by_level((r for r in rows if r.measure(measure) is not None), factor) for rows in places
-    ]
-    everywhere = [name for name in levels[0] if all(name in at for at in levels)]
-    together = {name: [row for at in levels for row in at[name]] for name in everywhere}
-    rows = [row for group in together.values() for row in group]
+    everywhere = set.intersection(*(set(measure_levels(rows, factor, measure)) for rows in places))
+    rows = [row for place in places for row in place if row.text(factor) in everywhere]
     best = find_best_level(rows, factor, measure, f"on average over {len(places)} places")
-    if best is None or len(places) < 2 or len(together) < 2:
+    if best is None or len(places) < 2 or not best.rivals:
         return None, None
-    results = [(estimate(group, measure), name, group) for name, group in together.items()]
-    table = []
-    for mean, name, group in sorted(results, key=lambda each: -each[0].value if each[0] else 0.0):
-        change = compare_rows(group, together[best.text], measure) if name != best.text else None
+    levels, table = measure_levels(rows, factor, measure), []
+    first, _ = levels[best.text]
+    for name, (group, mean) in sorted(levels.items(), key=lambda each: -each[1][1].value):
+        change = compare_rows(group, first, measure) if name != best.text else None
         level = words.name_level(group, factor)
         table.append(
             [

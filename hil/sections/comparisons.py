@@ -201,7 +201,7 @@ def best_levels(
         by: Factors whose combinations are kept apart where they are few.
         measure: What is compared.
     """
-    groups = [g for g in trials.group(by).values() if len(_levels_with(g, factor, measure)) > 1]
+    groups = [g for g in trials.group(by).values() if len(measure_levels(g, factor, measure)) > 1]
     if len(groups) <= PLACES:
         each = [find_best_level(g, factor, measure, phrase_place(trials, g, by)) for g in groups]
         return [best for best in each if best is not None]
@@ -211,8 +211,8 @@ def best_levels(
     return [] if best is None else [best]
 
 
-def _levels_with(rows: Rows, factor: str, measure: str) -> dict[str, tuple[list[Row], Mean]]:
-    """The trials of each level that has any that worked, with their mean."""
+def measure_levels(rows: Rows, factor: str, measure: str) -> dict[str, tuple[list[Row], Mean]]:
+    """Find the trials of each level that has any that worked, with their mean."""
     return {
         text: (group, result)
         for text, group in by_level(rows, factor).items()
@@ -222,7 +222,7 @@ def _levels_with(rows: Rows, factor: str, measure: str) -> dict[str, tuple[list[
 
 def find_best_level(rows: Rows, factor: str, measure: str, where: str) -> BestLevel | None:
     """Find the level with the highest mean among some trials; None where none has any."""
-    groups = _levels_with(rows, factor, measure)
+    groups = measure_levels(rows, factor, measure)
     if not groups:
         return None
     first = max(groups, key=lambda text: groups[text][1].value)

@@ -61,7 +61,7 @@ def build_means(settings: MeansSettings, trials: Trials) -> PageSection:
         ends = result.interval or (result.value, result.value)
         points = list(average_by_unit(group, measure).values())
         label, shade = words.name_series(group, by[shared:]), list(intervals).index(levels[0])
-        row = plots.ShareInterval(label, result.value, ends, shade, True, points)
+        row = plots.ShareInterval(label, result.value, ends, shade, summary=True, points=points)
         intervals[levels[0]].append(row)
     figures = _plot_means(settings, trials, intervals, bool(shared)) if is_share(measure) else []
     names, cells = words.close_gaps(

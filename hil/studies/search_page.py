@@ -182,7 +182,11 @@ def build_importances(result: SearchResult) -> PageSection:
         return PageSection(title, "All trials came out alike: there is none.")
     spans = [
         plots.ShareInterval(
-            words.name_quantity(result.arms[0].rows, name), fmean(s), (min(s), max(s)), 0, True, s
+            words.name_quantity(result.arms[0].rows, name),
+            fmean(s),
+            (min(s), max(s)),
+            summary=True,
+            points=s,
         )
         for name, s in ranked
     ]

@@ -172,7 +172,7 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         validation = session.test(data.x_validation, data.y_validation, None, [], "validate")
         validated = float(np.mean(validation.predicted == data.y_validation))
     amiss = {finding["headline"] for finding in findings.latest(state.metrics)}
-    amiss |= {finding.headline for finding in findings.find_missed_classes(tested)}
+    amiss |= {finding.sign for finding in findings.find_missed_classes(tested)}
     outcome: Outcome = {
         "test_accuracy": tested.accuracy,
         "balanced_accuracy": tested.balanced_accuracy,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 from drivers.files.bounded import RATIO, UNPACKED
-from hil.tasks.samples import LARGEST, STEPS, Ambiguous, Lengths, Signals
+from hil.tasks.samples import LARGEST, STEPS, AmbiguousSamples, Lengths, Signals
 
 DEFAULT_BINS = 100
 FIELDS = {
@@ -65,7 +65,7 @@ def check_no_events(x: NDArray[Any], lengths: Lengths, name: str) -> None:
     """Refuse rows of plain numbers that look like events: one column grows, the rest is whole.
 
     Raises:
-        Ambiguous: With the layout that they seem to have.
+        AmbiguousSamples: With the layout that they seem to have.
     """
     looks_alike = x.ndim == 2 and 2 <= x.shape[1] <= 4 and x.dtype.kind in "iuf"
     if not looks_alike or not len(x) or not np.isfinite(x).all() or x.max() <= 1:
@@ -82,7 +82,7 @@ def check_no_events(x: NDArray[Any], lengths: Lengths, name: str) -> None:
             letters = "xyp" if len(others) == 3 or x[:, others[-1]].max() > 1 else "xp"
             columns = [*letters[: len(others)]]
             guess = "".join([*columns[:t], "t", *columns[t:]])
-            raise Ambiguous(
+            raise AmbiguousSamples(
                 f"{name} holds rows of {x.shape[1]} numbers, of which one grows and the others are "
                 f"whole: events, such as {guess} for the order of time, x, y and polarity, or "
                 f"signals, {STEPS}? say which",

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.errors import nearest, shorten
-from hil.tasks.samples import Ambiguous
+from hil.tasks.samples import AmbiguousSamples
 
 Labels = NDArray[np.int64]
 """`(N,)`, the class of each sample, in 0 ... classes - 1."""
@@ -61,7 +61,7 @@ def is_regression(y: NDArray[Any], problem: str | None) -> bool:
         problem: One of `PROBLEMS`; None goes by the numbers: those that are not whole are learned.
 
     Raises:
-        Ambiguous: When numbers are whole and most are different.
+        AmbiguousSamples: When numbers are whole and most are different.
         ValueError: When there is no such problem.
     """
     if problem is not None and problem not in PROBLEMS:
@@ -71,7 +71,7 @@ def is_regression(y: NDArray[Any], problem: str | None) -> bool:
     if (np.isfinite(y) & (y != np.rint(y))).any():
         return True
     if y.size == len(y) and (count := len(np.unique(y))) > max(MANY, len(y) / EACH):
-        raise Ambiguous(
+        raise AmbiguousSamples(
             f"y_train holds {count} different numbers in {len(y)} samples: numbers to learn, or "
             "classes? say which",
             problem=REGRESSION,

@@ -18,7 +18,7 @@ from hil.tasks.formats import Address, Arrays, quote_option
 from hil.tasks.labels import Labels, Targets
 from hil.tasks.reading import check_lengths
 from hil.tasks.sample_set import TEST_SHARE, SampleSet
-from hil.tasks.samples import Ambiguous
+from hil.tasks.samples import AmbiguousSamples
 from hil.tasks.task import IN_TIME_BY_RULE, Data, Sections, Size, Task, suggest_settings
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def _add_file_to_errors(address: Address) -> Iterator[None]:
         yield
     except FileFormatError:  # names it already
         raise
-    except Ambiguous as error:
+    except AmbiguousSamples as error:
         way = address.suggest(**error.option)
         raise ValueError(f"{address.file}: {error.reason}: {way}") from error
     except ValueError as error:

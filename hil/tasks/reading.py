@@ -39,7 +39,7 @@ def read_samples(
         Features, images, signals or records, and the layout.
 
     Raises:
-        Ambiguous: When it cannot be known what the axes mean.
+        AmbiguousSamples: When it cannot be known what the axes mean.
         ValueError: When they are no samples.
     """
     if lengths is None:

@@ -120,7 +120,7 @@ class SampleSet:
         samples = cls.read(arrays)
         if isinstance(test, float | int):
             return samples.set_aside(test)
-        samples.number_labels()
+        samples.read_targets()
         return samples
 
     @classmethod
@@ -179,7 +179,7 @@ class SampleSet:
         Raises:
             ValueError: When there is no such share, or the labels cannot be used.
         """
-        numbers, _ = self.number_labels()
+        numbers, _ = self.read_targets()
         if not 0 < share < 1:
             raise ValueError(f"test = {share}: give a share between 0 and 1, or the samples")
         kept, left = stratified_split(numbers["train"], share, np.random.default_rng(_TEST_SEED))
@@ -191,8 +191,8 @@ class SampleSet:
             y={**self.y, **{part: y[rows] for part, rows in parts.items()}},
         )
 
-    def number_labels(self) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
-        """Number the labels of each part, and name what outputs stand for, for a preparation.
+    def read_targets(self) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+        """Read what each part is to give, and name what outputs stand for, for a preparation.
 
         Returns:
             `(N,)` the class of each sample, or `(N, K)` the numbers to learn as they were given.
@@ -229,7 +229,7 @@ class SampleSet:
         Raises:
             ValueError: When the samples cannot be used.
         """
-        y, outputs = self.number_labels()
+        y, outputs = self.read_targets()
         names = outputs | {name: self.names[name] for name in NAMES if name in self.names}
         parts = {f"x_{part}": raw for part, raw in self.x.items()}
         columns = self.event_columns

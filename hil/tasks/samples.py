@@ -174,7 +174,7 @@ class SampleSpec:
 # -- the axes of samples ----------------------------------------------------------------------
 
 
-class Ambiguous(ValueError):
+class AmbiguousSamples(ValueError):
     """Samples that may mean several things.
 
     Attributes:
@@ -204,7 +204,7 @@ def infer_layout(
         `TABLE`, or one of `LAYOUTS`.
 
     Raises:
-        Ambiguous: When it cannot be known which.
+        AmbiguousSamples: When it cannot be known which.
         ValueError: When they are none of these.
     """
     what = f"{name} has shape {x.shape}"
@@ -224,7 +224,8 @@ def infer_layout(
         )
     meanings = ", ".join(f"{layout} for {MEANINGS[layout]}" for layout in likely)
     frames = f" ({FRAMES})" if x.ndim > 3 else ""
-    raise Ambiguous(f"{what} and is {x.dtype}: {meanings}{frames}? say which", layout=likely[0])
+    reason = f"{what} and is {x.dtype}: {meanings}{frames}? say which"
+    raise AmbiguousSamples(reason, layout=likely[0])
 
 
 def check_layout(layout: str, name: str, *, of_signals: bool = False) -> None:

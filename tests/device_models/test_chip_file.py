@@ -36,12 +36,12 @@ def test_a_file_names_profile_neuron_nonidealities_and_parameters(tmp_path: Path
         '[nonidealities]\nthreshold_cv = {value = 0.3, source = "bench"}\nspike_loss = 0.02\n'
         "[parameters]\ntau_adaptation = 0.1\n[settings]\nrefractory = 0.004\n",
     )
-    found = profiles.read(path)
-    held = {n: f.value for n, f in by_name(found.nonidealities).items()}
+    chip = profiles.read(path)
+    values = {n: f.value for n, f in by_name(chip.nonidealities).items()}
     below = {n: f.value for n, f in by_name(profiles.get("mixed-signal").nonidealities).items()}
-    assert held == below | {"threshold_cv": 0.3, "spike_loss": 0.02}
-    assert found.cited["threshold_cv"].source == "bench"
-    assert path in found.cited["spike_loss"].source
+    assert values == below | {"threshold_cv": 0.3, "spike_loss": 0.02}
+    assert chip.cited["threshold_cv"].source == "bench"
+    assert path in chip.cited["spike_loss"].source
     with drivers.open(f"emulator:{path}?chip=3") as device:
         assert device.info.neuron.reset == "hard"
         default = {s.name: s.default for s in device.info.neuron.settings}
@@ -102,8 +102,8 @@ def test_every_model_can_be_written_down_and_read_again(tmp_path: Path) -> None:
         table["parameters"] = {
             n: {k: v for k, v in p.items() if v is not None} for n, p in table["parameters"].items()
         }
-        found = profiles.read(write(tmp_path, tomli_w.dumps({"neuron": table})))
-        assert found.model == rewrite_model(model)
+        chip = profiles.read(write(tmp_path, tomli_w.dumps({"neuron": table})))
+        assert chip.model == rewrite_model(model)
 
 
 def refusal(path: str) -> str:

@@ -243,12 +243,12 @@ def test_a_damaged_chip_is_read_right_or_refused_in_one_line(text: str) -> None:
         path = Path(folder) / "damaged.toml"
         path.write_text(text, encoding="utf-8", newline="")
         try:
-            found = profiles.read(path)
+            chip = profiles.read(path)
         except ValueError as error:
             assert str(path) in str(error)
             assert len(str(error).splitlines()) == 1
         else:
-            assert found.model == rewrite_model(found.model) or found.model.name in neurons.names()
+            assert chip.model == rewrite_model(chip.model) or chip.model.name in neurons.names()
 
 
 def test_preference_files_are_not_read(tmp_path: Path) -> None:

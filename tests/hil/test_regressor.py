@@ -145,8 +145,8 @@ def test_numbers_of_a_file_are_learned_and_answered_in_their_units() -> None:
     tables = [
         f"{file}?label=price" for file in ("csv:all.csv", "csv:comma.csv", "parquet:all.parquet")
     ]
-    held = {hil.tasks.load(task).sha256 for task in (*tables, "npz:all.npz")}  # type: ignore[attr-defined]
-    assert len(held) == 1
+    digests = {hil.tasks.load(task).sha256 for task in (*tables, "npz:all.npz")}  # type: ignore[attr-defined]
+    assert len(digests) == 1
     result = hil.train(tables[1], out="run", **SHORT, optimiser={"learning_rate": 3e-3})
     same = hil.train(table[["a", "b"]], table["price"], **SHORT, optimiser={"learning_rate": 3e-3})
     assert result.test_nrmse == same.test_nrmse < 1.5

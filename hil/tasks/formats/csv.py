@@ -159,7 +159,7 @@ def _read_rows(
         return table.dropna(how="all")
     labels = table[columns.label]
     labels = labels.mask(labels.str.lower().isin(["", "nan"]))
-    for mark in (".", ",")[: 1 + (separator != ",")]:
+    for mark in "." if separator == "," else ".,":
         with suppress(ValueError):  # texts
             labels = pandas.to_numeric(labels.str.replace(mark, ".", regex=False))
             break

@@ -41,6 +41,8 @@ def test_balanced_accuracy_is_the_mean_recall(both: tuple[np.ndarray, np.ndarray
     assert set(score.never) == set(labels.tolist()) - set(predicted.tolist())
     kinds = [finding.kind for finding in findings.find_missed_classes(score)]
     assert bool(score.never) == ("never_answered" in kinds)
+    signs = {finding.sign for finding in findings.find_missed_classes(score)}
+    assert bool(score.never) == ("some classes are never answered" in signs)
     if score.accuracy <= score.majority_share:
         assert "not_above_majority" in kinds
 

@@ -224,12 +224,12 @@ def test_outputs_of_one_sign_and_a_hard_reset_are_named() -> None:
         ("positive", None, []),
     ):
         info = restated(INFO, weights=(WeightFormat(0.1, 1.0, signs=signs),), reset=reset)
-        found = {shown: findings.find_coarse_output(info, 2, shown) for shown in (True, False)}
-        assert [finding.kind for finding in found[True]] == expected
-        assert ["observe=spikes" in finding.remedy for finding in found[True]] == [True] * len(
+        by_offer = {shown: findings.find_coarse_output(info, 2, shown) for shown in (True, False)}
+        assert [finding.kind for finding in by_offer[True]] == expected
+        assert ["observe=spikes" in finding.remedy for finding in by_offer[True]] == [True] * len(
             expected
         )
-        assert not any("observe=spikes" in finding.remedy for finding in found[False])
+        assert not any("observe=spikes" in finding.remedy for finding in by_offer[False])
 
 
 def test_a_run_keeps_each_finding_once_as_it_was_last() -> None:

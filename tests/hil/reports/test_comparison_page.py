@@ -34,9 +34,9 @@ def possible(interval: Any) -> tuple[float, float]:
 def tables(page: Page) -> dict[str, list[list[str]]]:
     """Rows of the first table of each section, by its title."""
     labels = [
-        found["aria-label"]
-        for tag, found, _ in page.elements
-        if tag == "div" and found.get("aria-label", "").endswith(": table")
+        attributes["aria-label"]
+        for tag, attributes, _ in page.elements
+        if tag == "div" and attributes.get("aria-label", "").endswith(": table")
     ]
     return {label.removesuffix(": table"): page.rows(n) for n, label in enumerate(labels)}
 

@@ -57,8 +57,8 @@ def test_a_change_of_the_winner_is_told_by_tests_that_scipy_agrees_with() -> Non
     raw = [stats.ttest_rel(MEANS[0, c], MEANS[1, c]).pvalue for c in range(2)]
     low, high = sorted(raw)
     adjusted = {low: min(1, 2 * low), high: max(2 * low, high)}
-    told = [float(row[-2]) for row in found.tables[2].rows]
-    np.testing.assert_allclose(told, [adjusted[p] for p in raw], rtol=0.06)  # two digits
+    shown_p = [float(row[-2]) for row in found.tables[2].rows]
+    np.testing.assert_allclose(shown_p, [adjusted[p] for p in raw], rtol=0.06)  # two digits
 
 
 def test_rules_are_ranked_by_their_mean_over_the_places() -> None:

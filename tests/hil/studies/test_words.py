@@ -106,7 +106,7 @@ def test_a_strangers_study_is_answered_by_its_sections(tmp_path: Path) -> None:
 
 def test_what_the_host_noticed_is_counted(tmp_path: Path) -> None:
     """A class that is never answered shows on the page of a study too."""
-    never = {"findings": ["class 1 is never answered", "output layer is silent"]}
+    never = {"findings": ["some classes are never answered", "output layer is silent"]}
     carried_out(study(NAMED), tmp_path / "study", Measured(lambda config: never))
     page = Page.read(tmp_path / "study" / "report.html")
     assert "output layer is silent 16 some classes are never answered 16" in page.text
