@@ -77,7 +77,7 @@ def updates(epochs: int) -> list[list[float]]:
     """Bytes for each weight of the writes of a training, by projection; the first ones left out."""
     device = Weighed(Counting(SimulatedBoard()))
     config = build({"task": "digits", "training": {"epochs": epochs}})
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    data = tasks.load_for(config)
     controller = Controller.open(config, device, data.spec)
     controller.write()
     rng = np.random.default_rng(0)

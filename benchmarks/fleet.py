@@ -29,7 +29,7 @@ def step_seconds(address: str, task: str, hidden: int, batch: int, times: int) -
     """Seconds of a step of learning, the median of some."""
     asked = {"task": task, "device": address, "network": {"hidden": [hidden]}}
     config = build(asked, {"training": {"batch": batch}})
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    data = tasks.load_for(config)
     with drivers.open(address) as device:
         controller = Controller.open(config, device, data.spec)
         controller.write()

@@ -133,7 +133,7 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
             config = configuration.build(suggest_settings(size), own)
             # Nothing else needs samples to validate with.
             share = config.training.validation_fraction if config.training.patience else 0.0
-            data = self._data(x, targets, share, own["seed"])
+            data = self._data(x, targets, share, own["seed"], config.training.carry)
             data = replace(data, weights_train=weights)
             with Session.open(config, data, find_open_settings(own), initial=initial) as session:
                 state, _ = session.begin()
@@ -230,11 +230,17 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
         return Preparation.from_json(self.preparation_, "preparation_")
 
     def _data(
-        self, x: NDArray[Any], targets: NDArray[Any], share: float = 0.0, seed: int = 0
+        self,
+        x: NDArray[Any],
+        targets: NDArray[Any],
+        share: float = 0.0,
+        seed: int = 0,
+        in_order: bool = False,
     ) -> Data:
         """The data of a training, a share of them to validate with."""
         prepared, asked = self._preparation, self._encode(targets)
-        rows, rng = prepared.apply(x, "x_train"), streams.generator(seed, "split")
+        rows = prepared.apply(x, "x_train")
+        rng = None if in_order else streams.generator(seed, "split")
         return Data(
             **split_off(rows, asked, share, rng),
             x_test=rows[:0],

@@ -216,7 +216,7 @@ class TrainingSection(Section):
         "streams, and the device keeps its state from one to the next.",
     )
     washout: Annotated[int, Field(ge=0, le=10**9)] = Field(
-        20, description="With `carry`, samples shown before the first of a stream."
+        20, description="With `carry`, samples shown before the first of a series."
     )
     class_weight: Literal["none", "balanced"] | dict[str, NonNegative] = Field(
         "none",

@@ -109,7 +109,7 @@ def _evaluate_model(
     record: str | Path | None,
 ) -> dict[str, Any]:
     config = configuration.build(initialisation.start_settings(start, layer), layer)
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    data = tasks.load_for(config)
     in_force().check(code_of(config))
     open_settings = find_open_settings(layer, starts=True)
     with Session.open(config, data, open_settings, record=record) as session:

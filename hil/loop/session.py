@@ -275,7 +275,7 @@ class Session:
         predicted, logits, _ = self.controller.classify(x, stream, 0, watch)
         used = counted.usage - before
         if metrics is None:
-            first = Data.batch(x[: config.training.batch])
+            first = x[: config.training.batch]
             hidden = observe_batch(self.controller, first, 0, 0).hidden
             metrics = [{"hidden_rates": [float(rate.mean()) for rate in hidden]}]
         paid = costs.of_inference(
@@ -327,7 +327,7 @@ def resolve_config(sections: Mapping[str, Any]) -> Config:
         DeviceError: When there is no such device.
     """
     config = configuration.build(sections)
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    data = tasks.load_for(config)
     with open_device(config) as device:
         return _resolve(config, find_open_settings(sections, starts=True), device, data, None)[0]
 

@@ -60,16 +60,16 @@ class SupervisedDevice:
         costs: What the device paid since the training began.
     """
 
-    def __init__(self, device: Device, network: Network, streams: int | None = None) -> None:
+    def __init__(self, device: Device, network: Network, series: int | None = None) -> None:
         """Configure a network.
 
         Args:
             device: The open device.
             network: As `Device.configure` takes it.
-            streams: Runs to keep, so that each goes on from the one before, by a device that has
+            series: Runs to keep, so that each goes on from the one before, by a device that has
                 restarted, too; None begins each from reset.
         """
-        self._before = None if streams is None else deque[tuple[Stimulus, int]](maxlen=streams + 1)
+        self._before = None if series is None else deque[tuple[Stimulus, int]](maxlen=series + 1)
         self._is_lost = False
         self._device, self._network, self.clock = device, network, Clock()
         self.costs, self.stored = Costs.none(network.shapes), list[Matrix]()
@@ -94,7 +94,7 @@ class SupervisedDevice:
         for each in rounds:
             self._device.check_run(kind, min(batch, most), steps, list(each.values()))
 
-    def begin_streams(self) -> None:
+    def begin_series(self) -> None:
         """Begin the next run from reset, where each goes on from the one before."""
         if self._before is not None:
             self._before.clear()
@@ -156,7 +156,7 @@ class SupervisedDevice:
         return True
 
     def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int) -> Readout:
-        """Run a batch; show a device that has restarted in a stream what came before it again."""
+        """Run a batch; show a device that has restarted in a series what came before it again."""
         before = self._before or ()
         for number, (earlier, name) in enumerate(before if self._is_lost else ()):
             self._device.run(earlier, trial=name, carry=number > 0)

@@ -50,7 +50,7 @@ def load(run: Run, moved: str | Path | None = None) -> Data:
     task = config.task if own is None else str(own)
     kept = samples(run) if is_kept else None
     try:
-        data = tasks.load(task, config.seed, config.training.validation_fraction, kept)
+        data = tasks.load_for(config, kept, task)
     except ValueError as error:
         if is_kept:
             raise FileFormatError(f"{run.path / SAMPLES}: {error}") from None

@@ -123,7 +123,7 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
 
 
 def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcome, Weights]:
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    data = tasks.load_for(config)
     if job.samples:
         data = _keep_some(data, job.samples, config.seed)
     # Its settings fit, so what does not is the file of its weights.

@@ -7,6 +7,7 @@ data.x_train, data.y_train, data.x_validation, data.y_validation, data.x_test, d
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import Generator
@@ -19,6 +20,9 @@ from hil.tasks.sample_set import SampleSet
 from hil.tasks.samples import Signals
 from hil.tasks.task import Arrays, Data, Task
 
+if TYPE_CHECKING:
+    from hil.config import Config
+
 __all__ = [
     "CATALOGUE",
     "Arrays",
@@ -30,6 +34,7 @@ __all__ = [
     "files",
     "get",
     "load",
+    "load_for",
     "names",
     "save",
     "short_name",
@@ -74,7 +79,12 @@ def get(name: str) -> Task:
 
 
 def load(
-    name: str, seed: int = 0, validation_fraction: float = 0.1, given: SampleSet | None = None
+    name: str,
+    seed: int = 0,
+    validation_fraction: float = 0.1,
+    given: SampleSet | None = None,
+    *,
+    in_order: bool = False,
 ) -> Data:
     """Load the samples of a task, split as a run of this seed splits them.
 
@@ -84,6 +94,8 @@ def load(
         validation_fraction: Share of the training samples set aside for validation; a run's is 0.1
             where nobody sets `training.validation_fraction`.
         given: Those of the task `arrays`.
+        in_order: Whether samples follow each other in time: of a file, and of those given, the last
+            ones are then set aside, where others are drawn.
 
     Returns:
         Three parts that share no sample; the test part is the same for every seed.
@@ -91,9 +103,11 @@ def load(
     Raises:
         ValueError: When there is no such task, or its files are missing or cannot be used.
     """
-    rng = streams.generator(seed, "split")
+    rng, address = streams.generator(seed, "split"), own_file.parse_address(name)
     if given is not None:
-        data = given.build(rng, validation_fraction)
+        data = given.build(None if in_order else rng, validation_fraction)
+    elif in_order and address is not None:
+        data = own_file.load(address, None, validation_fraction)
     else:
         data = get(name).load(rng, validation_fraction)
     if not isinstance(data, Data):
@@ -101,6 +115,19 @@ def load(
     if not len(data.x_test):
         raise ValueError(f"task {name}: x_test is empty: give at least one sample")
     return data
+
+
+def load_for(config: Config, given: SampleSet | None = None, name: str | None = None) -> Data:
+    """Load the samples of a run, as `load` does.
+
+    Args:
+        config: The configuration of the run.
+        given: As for `load`.
+        name: Name of its task, where that is another one by now.
+    """
+    training = config.training
+    seed, share = config.seed, training.validation_fraction
+    return load(name or config.task, seed, share, given, in_order=training.carry)
 
 
 def save(name: str, path: str | Path, seed: int = 0, validation_fraction: float = 0.1) -> Path:
