@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -93,7 +93,7 @@ class Training:
         Args:
             after_step: Called with what each step of learning gave.
         """
-        order, order_epoch = Sequence[NDArray[np.int64]](), -1
+        order, order_epoch = list[NDArray[np.int64]](), -1
         while True:
             epoch, batch = divmod(self._state.step, self._batches)
             if batch == 0 and self._state.tally.samples:
@@ -124,7 +124,7 @@ class Training:
         x = self._data.x_train
         self._controller.begin_series(x, rows, "encode", step, learning=True)
 
-    def _order(self, epoch: int) -> Sequence[NDArray[np.int64]]:
+    def _order(self, epoch: int) -> list[NDArray[np.int64]]:
         """Numbers of the samples of each batch of an epoch."""
         training, samples = self._config.training, len(self._data.y_train)
         if training.carry:
