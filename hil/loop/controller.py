@@ -356,8 +356,7 @@ class Controller:
         """
         if not self.config.training.carry:
             return
-        self.supervised.begin_series()
-        self.observer.begin_series()
+        self.forget_series()
         probes = self.observer.probes if learning else self.observer.output_probes
         seed = streams.trial(self.config.seed, stream, *index)
         for back in range(self.config.training.washout, 0, -1):
@@ -367,6 +366,11 @@ class Controller:
             readout = self.supervised.run(stimulus, probes, trial)
             if learning:
                 self.observer.decode(readout, stimulus, self.supervised.stored)
+
+    def forget_series(self) -> None:
+        """Begin the next run from reset, where each goes on from the one before."""
+        self.supervised.begin_series()
+        self.observer.begin_series()
 
     def stimulus(self, x: mapping.Batch, stream: streams.Stream, *index: int) -> Stimulus:
         """Encode samples with the randomness of a stream."""

@@ -224,6 +224,19 @@ def test_a_run_that_was_stopped_goes_on_after_what_came_before(
     assert list_shown()[: len(rest)] == rest
 
 
+def test_an_estimator_learns_from_the_next_of_each_series() -> None:
+    layers = configuration.merge_layers(ASKED, AS_DRAWN)
+    layers["training"] = {"batch": BATCH, "carry": True, "washout": 0}
+    learner = hil.SpikingRegressor(layers.pop("device"), settings=layers, random_state=0)
+    rows = cut_series(SAMPLES, BATCH)
+    learner.fit_batches((VALUES[each], TARGETS[each]) for each in rows)
+    assert [carry for _, carry in list_shown()[-LENGTH:]] == [False] + [True] * (LENGTH - 1)
+    assert learner.online_prediction_.shape == (SAMPLES, 1)
+    with pytest.raises(ValueError, match=r"training\.batch = 5") as error:
+        learner.partial_fit(VALUES[:3], TARGETS[:3])
+    one_line(error)
+
+
 @pytest.mark.parametrize(
     ("sections", "said"),
     [
