@@ -330,9 +330,8 @@ class Device(ABC):
             UnsupportedProbe: When the device does not offer a probe.
             ReadoutError: When the driver answers with what it was not asked for, or cannot be.
         """
-        self._check_open()
+        self.check_run(stimulus.kind, stimulus.batch, stimulus.steps, probes)
         network, info = self.network, self.info
-        check_run(stimulus.kind, stimulus.batch, stimulus.steps, probes, network, info)
         check_stimulus(stimulus, probes, network, info)
         if carry:
             check_carry(stimulus.batch, self.__carried, info)
