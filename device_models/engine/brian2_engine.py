@@ -103,10 +103,9 @@ class Brian2Engine:
         self._inputs = run.drive.shape[-1]
         self._events: list[NDArray[np.int32]] = []
         for number, phase in enumerate(run.phases):
-            with phase.put_weights(run.weights):
-                self._place(phase, run)
-                self._is_renewed = number > 0
-                self._stepper.step(phase.steps)
+            self._place(phase, run)
+            self._is_renewed = number > 0
+            self._stepper.step(phase.steps)
 
     def _place(self, phase: Phase, run: ChipRun) -> None:
         """Bring neurons and synapses to what they are in a phase."""
@@ -117,7 +116,7 @@ class Brian2Engine:
         for layer, own in zip(self._layers, circuit.layers, strict=True):
             layer.place(circuit, own, parameters=circuit is not self._placed)
         self._placed = circuit
-        self._weights = circuit.weigh_synapses(run.weights)
+        self._weights = circuit.weigh_synapses(phase.replace_weights(run.weights))
         self._gain = circuit.gains(run.supply)
         self._scales = [bool(np.any(gain != 1)) for gain in self._gain]
         self._noise_sd = [circuit.noise_sd(layer) for layer in circuit.layers]
@@ -133,7 +132,7 @@ class Brian2Engine:
         """Noise of the input and of each layer; none where the chip has none of that kind."""
         if not getattr(self._chip.temporal, name):
             return []
-        return [run.noise(name, n) for n in range(1 + len(self._layers))]
+        return [Noise(*run.trial, name, n) for n in range(1 + len(self._layers))]
 
     def _begin(self, after: Brian2Engine | None, begun: int) -> None:
         """Bring all state to where the run begins."""

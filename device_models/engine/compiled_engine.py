@@ -19,6 +19,7 @@ from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses
 from device_models.engine.in_flight import InFlight, current_slopes
 from device_models.engine.kernel import kernel_arguments, write_kernel
 from device_models.engine.model_code import ModelCode
+from device_models.generators import Noise
 from device_models.readout import REDUCTIONS, MembraneRecorder, Raster, Recorder, SpikeCounts
 from machine_code import CompiledFunction, Function
 
@@ -104,31 +105,28 @@ class CompiledEngine:
         for phase in run.phases:
             begin, end = end, end + phase.steps
             own, gain = self._place(code, phase.circuit, run.supply, currents)
-            with phase.put_weights(run.weights):
-                weights = phase.circuit.weigh_synapses(run.weights)
-                own = {
-                    **values,
-                    **own,
-                    **self._synapse_arguments(code, run.weights, weights),
-                    "lines": phase.lines,
-                    "held": self._find_held(phase.lines),
-                }
-                for past in range(begin, end, min(most, phase.steps)):
-                    length = min(most, end - past)
-                    slopes = self._slope_arguments(
-                        weights,
-                        gain,
-                        range(past, past + length),
-                        (batch, width),
-                        renew=past == begin > 0,
-                    )
-                    now = {**own, **slopes, "past": past, "steps": length}
-                    arguments = [now[name] for name in names]
-                    example = [0, 0, *arguments, *self._rooms[0]]
-                    kernel = self._kernels[currents].find(example, wait or carry)
-                    if kernel is None:
-                        return False
-                    self._run_shared(batch, length, kernel, arguments)
+            transmitted = phase.replace_weights(run.weights)
+            weights = phase.circuit.weigh_synapses(transmitted)
+            own = {
+                **values,
+                **own,
+                **self._synapse_arguments(code, transmitted, weights),
+                "lines": phase.lines,
+                "held": self._find_held(phase.lines),
+            }
+            for past in range(begin, end, min(most, phase.steps)):
+                length = min(most, end - past)
+                steps_now = range(past, past + length)
+                slopes = self._slope_arguments(
+                    weights, gain, steps_now, (batch, width), renew=past == begin > 0
+                )
+                now = {**own, **slopes, "past": past, "steps": length}
+                arguments = [now[name] for name in names]
+                example = [0, 0, *arguments, *self._rooms[0]]
+                kernel = self._kernels[currents].find(example, wait or carry)
+                if kernel is None:
+                    return False
+                self._run_shared(batch, length, kernel, arguments)
         return True
 
     def _place(
@@ -241,7 +239,7 @@ class CompiledEngine:
         for kind, name in enumerate(KINDS):
             first = int(name != "spike_loss" or self._in_flight.spikes is None)
             for layer in range(first, len(keys) if getattr(self._chip.temporal, name) else 0):
-                keys[layer, kind] = run.noise(name, layer).key[0]
+                keys[layer, kind] = Noise(*run.trial, name, layer).key[0]
         return keys
 
     def _spike_arguments(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses, MappedProjection
+from device_models.generators import Noise
 from device_models.temporal_noise import delay_events, merge_events
 
 if TYPE_CHECKING:
@@ -48,8 +49,10 @@ class InFlight:
         self.sources = sorted(longest)
         self.spikes: csr_matrix | None = None
         self._input_delay = longest.get(0, 0)
-        self._sent = {s: deque[Events | None](maxlen=k + 1) for s, k in longest.items()}
-        self._currents = deque[NDArray[np.float32] | None](maxlen=self._input_delay + 1)
+        self._sent: dict[int, deque[Events | None]] = {
+            s: deque(maxlen=k + 1) for s, k in longest.items()
+        }
+        self._currents: deque[NDArray[np.float32] | None] = deque(maxlen=self._input_delay + 1)
         self._drive: NDArray[np.float32] | None = None
         self._late: csr_matrix | None = None
 
@@ -70,7 +73,7 @@ class InFlight:
         self._drive, self.spikes = (drive, None) if currents else (None, drive)
         before, late = self._late, None
         if jitter and self.spikes is not None:
-            noise = run.noise("input_jitter")
+            noise = Noise(*run.trial, "input_jitter")
             self.spikes, late = delay_events(self.spikes, steps, jitter, noise, begun)
         if before is not None:
             now = before if self.spikes is None else merge_events(self.spikes, before)
