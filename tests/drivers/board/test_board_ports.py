@@ -198,8 +198,9 @@ def test_who_locked_a_port_is_named_and_not_who_has_it_open(is_locker_first: boo
     name = os.ttyname(port)
     with ExitStack() as stack:
         for locks in (is_locker_first, not is_locker_first):
-            act = "fcntl.flock(port, fcntl.LOCK_EX)" if locks else "pass"
-            code = f"import fcntl, sys; port = open({name!r}); {act}; print(flush=True); sys.stdin.read()"
+            act = "fcntl.flock(port, fcntl.LOCK_EX); " if locks else ""
+            code = "import fcntl, sys; "
+            code += f"port = open({name!r}); {act}print(flush=True); sys.stdin.read()"
             command, pipe = [sys.executable, "-ISc", code], subprocess.PIPE
             process = subprocess.Popen(command, stdin=pipe, stdout=pipe)
             owners[locks] = stack.enter_context(process).pid
