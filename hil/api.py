@@ -317,7 +317,7 @@ def prepare(
         samples = samples.split(in_order=config.training.carry)
     watch = watch or no_watcher
     watch(TrainingProgress("reading the samples"))
-    data = tasks.load_for(config, samples)
+    data = run_data.load_for(config, samples)
     in_force().check(code_of(config))
     for name in config.report.sections:
         sections.get_of_run(name)

@@ -7,7 +7,6 @@ data.x_train, data.y_train, data.x_validation, data.y_validation, data.x_test, d
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import Generator
@@ -20,9 +19,6 @@ from hil.tasks.sample_set import SampleSet
 from hil.tasks.samples import Signals
 from hil.tasks.task import Arrays, Data, Task
 
-if TYPE_CHECKING:
-    from hil.config import Config
-
 __all__ = [
     "CATALOGUE",
     "Arrays",
@@ -34,7 +30,6 @@ __all__ = [
     "files",
     "get",
     "load",
-    "load_for",
     "names",
     "save",
     "short_name",
@@ -115,19 +110,6 @@ def load(
     if not len(data.x_test):
         raise ValueError(f"task {name}: x_test is empty: give at least one sample")
     return data
-
-
-def load_for(config: Config, given: SampleSet | None = None, name: str | None = None) -> Data:
-    """Load the samples of a run, as `load` does.
-
-    Args:
-        config: The configuration of the run.
-        given: As for `load`.
-        name: Name of its task, where that is another one by now.
-    """
-    training = config.training
-    seed, share = config.seed, training.validation_fraction
-    return load(name or config.task, seed, share, given, in_order=training.carry)
 
 
 def save(name: str, path: str | Path, seed: int = 0, validation_fraction: float = 0.1) -> Path:

@@ -167,14 +167,15 @@ class SampleSet:
     @property
     def size(self) -> Size:
         """Number, size and kind of the samples to learn from."""
+        if self.share:
+            return self.split(in_order=False).size
         x = self.x["train"]
-        samples = len(x) - round(self.share * len(x))
         if isinstance(x, Records):
-            return Size(samples, 0, "events")
+            return Size(len(x), 0, "events")
         if isinstance(x, Signals):
             kind: Kind = "events" if x.events else "signals"
-            return Size(samples, x.shape[2], kind, int(x.lengths.mean()))
-        return Size(samples, x[:1].size)
+            return Size(len(x), x.shape[2], kind, int(x.lengths.mean()))
+        return Size(len(x), x[:1].size)
 
     def set_aside(self, share: float) -> SampleSet:
         """Set a share of the training part aside as a test part.
