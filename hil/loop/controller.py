@@ -103,7 +103,7 @@ class Controller:
                 f"{what} needs classes, and targets of task {config.task} are real numbers: take "
                 f"{'another rule, such as adfa' if rule.needs_labels else '--set readout.loss=mse'}"
             )
-        model = ModelDevice.open(config, rule, layers, kind) if rule.model else None
+        model = ModelDevice.open(config, rule, layers, kind, initial) if rule.model else None
         seen = replace(rule, needs_traces=False) if model else rule
         observer = Observer(config, device, seen, kind)
         supervised.check_run(kind, config.training.batch, config.network.steps, observer.probes)
