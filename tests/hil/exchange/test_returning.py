@@ -135,10 +135,10 @@ def test_what_was_learned_comes_back_in_kernels(task: str, tmp_path: Path) -> No
 
 def test_a_model_of_the_device_gets_its_synapses(task: str, tmp_path: Path) -> None:
     file = network(tmp_path / "m.nir", lif, nested=False)
-    sections = {"task": task, "device": "emulator:ideal?weight_bits=4", "rule": {"name": "pat"}}
-    more = {"training": {"epochs": 1, "batches": 2, "batch": 25}, "network": {"steps": 5}}
-    run = prepare_run(sections, more, start=file, out=tmp_path / "run")
-    training.train(run)
+    device, once = "emulator:ideal?weight_bits=4", {"epochs": 1, "batches": 2, "batch": 25}
+    sections = {"training": once, "network": {"steps": 5}}
+    hil.train(task, start=file, out=tmp_path / "run", device=device, rule="pat", **sections)
+    run = Run.open(tmp_path / "run")
     began, ended = run.load_start(), run.weights()
     assert began["synapses/0"].shape[1:] == began["weights/0"].shape
     assert not np.array_equal(began["weights/0"], ended["weights/0"])
