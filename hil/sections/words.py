@@ -56,7 +56,7 @@ def name_unit(measure: str) -> str:
     """Name the unit of what `format_value` shows."""
     if is_share(measure):
         return "%"
-    return "s" if measure in TIMES else MEASURES[measure]
+    return "s" if measure in TIMES else MEASURES[measure].unit
 
 
 def name_points(measure: str) -> str:
