@@ -111,7 +111,7 @@ class Controller:
                 f"training.carry: rule {name} runs each batch more than once: take another rule, "
                 "such as adfa"
             )
-        model = ModelDevice.open(config, rule, layers, kind) if rule.model else None
+        model = ModelDevice.open(config, rule, layers, kind, initial) if rule.model else None
         seen = replace(rule, needs_traces=False) if model else rule
         observer = Observer(config, device, seen, kind)
         supervised.check_run(kind, config.training.batch, config.network.steps, observer.probes)
