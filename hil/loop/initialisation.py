@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 LOWEST, HIGHEST = 0.02, 0.6
 RUNS = 6
 MODEL = ".nir"  # ending of a model
-SHARES = [share / 20 for share in range(20, 3, -1)]  # of the largest weight, which full scales are tried
+SHARES = [share / 20 for share in range(20, 3, -1)]  # of the largest weight, as full scales
 SOME = 100_000  # weights that they are tried with
 
 
