@@ -105,8 +105,10 @@ class NetworkSection(Section):
     initial_response: Literal["measured", "as_drawn"] = Field(
         "measured", description="`measured` scales weights into silent and saturated layers."
     )
-    full_scale: Positive | Literal["auto"] = Field(
-        "auto", description="Largest storable |weight|, times the root of the fan-in."
+    full_scale: Positive | tuple[Positive, ...] | Literal["auto"] = Field(
+        "auto",
+        description="Largest storable |weight|, times the root of the fan-in; of all projections, "
+        "or of each.",
     )
     time_constant: Positive | Literal["auto", "device"] = Field(
         "auto", description="Of membranes, in steps; `device` is what it comes with."

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import DeviceInfo
+from drivers import DeviceInfo, WeightFormat
 from drivers.contract.arrays import select_prefix
 from drivers.errors import name_source
 from drivers.files.bounded import read_bytes
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 LOWEST, HIGHEST = 0.02, 0.6
 RUNS = 6
 MODEL = ".nir"  # ending of a model
+SHARES = [share / 20 for share in range(20, 3, -1)]  # of the largest weight, as full scales
+SOME = 100_000  # weights that they are tried with
 
 
 # -- starting from a run or a model ----------------------------------------------------------------
@@ -178,22 +180,36 @@ def _note_missing_delays(config: Config, longest: int) -> list[Choice]:
 def _choose_full_scale(
     config: Config, info: DeviceInfo, placed: PlacedModel, arrays: Arrays
 ) -> list[Choice]:
-    """A full scale for the largest weight, where nobody asked for one and it does not fit.
+    """Full scales for the weights, where nobody asked for any and those usual do not fit.
 
     By a kernel's fan-in, which is small, the full scale would be far beyond its weights.
     """
-    largest = [abs(matrix).max() for matrix in placed.weights]
-    sizes = [arrays[f"weights/{p}"].size / m.shape[1] for p, m in enumerate(placed.weights)]
-    fan_in = list(map(math.ceil, sizes))
-    needed = max(most * math.sqrt(n) for most, n in zip(largest, fan_in, strict=True))
-    needed = round(float(needed) * (1 + 1e-6), 6)
-    fits = not select_prefix(arrays, "synapses/") and all(
-        most <= mapping.full_scale(config, info.weight_format(p), n)
-        for p, (most, n) in enumerate(zip(largest, fan_in, strict=True))
-    )
-    if fits or config.network.full_scale != "auto":
+    if config.network.full_scale != "auto":
         return []
-    return [Choice("network.full_scale", needed, because("largest_weight"))]
+    fits, needed = not select_prefix(arrays, "synapses/"), []
+    for p, matrix in enumerate(placed.weights):
+        weights, form = arrays[f"weights/{p}"].astype(np.float32), info.weight_format(p)
+        fan_in = math.ceil(weights.size / matrix.shape[1])
+        fits &= bool(abs(weights).max() <= mapping.full_scale(config, form, p, fan_in))
+        fixed = weights[arrays[f"cells/{p}"] < 0] if f"cells/{p}" in arrays else weights[:0]
+        scale = _find_nearest_scale(weights, form, float(abs(fixed).max(initial=0)))
+        needed.append(round(scale * math.sqrt(fan_in), 6))
+    if fits:
+        return []
+    return [Choice("network.full_scale", needed, because("nearest_weights"))]
+
+
+def _find_nearest_scale(weights: NDArray[np.float32], form: WeightFormat, least: float) -> float:
+    """Find the full scale whose levels lie nearest to weights, by their squares.
+
+    With few levels it is less than the largest weight, which is cut, but `least` is not.
+    """
+    some = weights.reshape(-1)[:: max(weights.size // SOME, 1)]
+    largest = float(abs(weights).max()) * (1 + 1e-6) or 1.0
+    scales = [largest * share for share in SHARES] if form.levels else [largest]
+    within = [max(s, form.minimum_full_scale, least) for s in scales]
+    off = [float(np.square(form.quantise(some.copy(), s) - some).sum()) for s in within]
+    return within[int(np.argmin(off))]
 
 
 def _note_cut_weights(info: DeviceInfo, placed: PlacedModel) -> list[Reason]:
