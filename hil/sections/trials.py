@@ -26,6 +26,7 @@ MEASURES = {
     "train_accuracy": "share",
     "device_runs": "batches",
     "samples": "samples",
+    "chip_seconds": "s",
     "transfer_bytes": "bytes",
     "spikes": "spikes per sample",
     "synaptic_events": "events per sample",
