@@ -152,9 +152,10 @@ def diagnose(
     ):
         result = diagnosis.diagnose(opened, sizes, watch)
     write_faults(result.faults, out)
-    _print_measured(
-        result.record, json_output, [(diagnosis.HEADER, diagnosis.tabulate(result))], out
-    )
+    table = (diagnosis.HEADER, diagnosis.tabulate(result))
+    number = sum(certainty.size for certainty in result.certainty) or "no"
+    verdict = f"found {number} faulty neurons and synapses"
+    _print_measured(result.record, json_output, [table], verdict, out)
     if result.faults:
         raise typer.Exit(1)
 
