@@ -225,13 +225,12 @@ def build_yield(settings: YieldSettings, trials: Trials) -> PageSection:
             chips = max(map(numbers.count, numbers))
             levels[level] = ChipYield(rows, middle, low, good, chips, len(set(numbers)))
     table, data, intervals = [], {}, []
+    is_of_many = any(each.chips > 1 for each in levels.values())
     for level, each in levels.items():
-        figures = {"median chip": each.median, "5th percentile": each.low, "yield": each.good}
-        if each.chips == 1:
-            del figures["5th percentile"]
+        figures = {"median": each.median, "5th percentile": each.low, "yield": each.good}
         cells = [
             f"{words.format_value(m.value, measure)} ({words.format_interval(m.interval, measure)})"
-            for m in figures.values()
+            for m in (figures.values() if is_of_many else (each.median, each.good))
         ]
         name = words.name_level(each.rows, factor)
         table.append([name, *cells, str(each.chips), str(each.units)])
@@ -241,14 +240,14 @@ def build_yield(settings: YieldSettings, trials: Trials) -> PageSection:
     least = words.format_least(settings.least, measure)
     answers = [
         f"{words.phrase_level(each.rows[0], factor)} "
-        f"{'the median' if each.chips > 1 else 'a'} chip reaches "
+        f"{'the median' if is_of_many else 'a'} chip reaches "
         f"{words.format_mean(each.median, measure)}, and {100 * each.good.value:.0f} % of chips "
         f"reach {least}{_describe_cost(settings, each)}"
         for each in _find_front(settings, levels)
     ]
     quantity = words.name_quantity(trials.rows, factor)
-    names = [f"yield ({least}), %" if of == "yield" else f"{of}, %" for of in figures]
-    header = (*names, "chips", "repetitions")
+    low = ("5th percentile, %",) if is_of_many else ()
+    header = ("median chip, %", *low, f"yield ({least}), %", "chips", "repetitions")
     draw = partial(plots.plot_intervals, intervals, "accuracy")
     costs = partial(_plot_costs, settings, levels, quantity)
     return PageSection(

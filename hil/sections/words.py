@@ -148,7 +148,8 @@ def mirror(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
 
 def make_sentence(text: str) -> str:
     """Make a sentence of a statement; one that begins with an address or a key keeps it so."""
-    begin = text[:1].upper() if text.split(" ")[0].strip(",").isalpha() else text[:1]
+    is_word = text.split(" ")[0].strip(",").replace("-", "").isalpha()
+    begin = text[:1].upper() if is_word else text[:1]
     return f"{begin}{text[1:].rstrip('.')}." if text else ""
 
 
