@@ -20,7 +20,7 @@ from device_models.engine.circuit import (
     map_projection,
 )
 from device_models.faults import Fault, plan_phases
-from device_models.generators import Noise, sequence
+from device_models.generators import Noise
 from device_models.mismatch import Pattern, SampledMismatch, Value
 from device_models.naming import select_prefixed
 from device_models.neurons import NeuronModel
@@ -243,10 +243,11 @@ class Chip:
             names = (self.seed, 1, trial)
         (circuit, engines), temporal = self._active, self.nonidealities.temporal
         counted = RecordingRequest(len(circuit.layers) - 1, "spikes", reduce="mean")
+        recorded = [*map(_keep_raster, requests)]
         begun = engines.steps if carry else 0
         recorders = {
             kept: self._make_recorder(kept, steps, batch, names, begun)
-            for kept in dict.fromkeys([counted, *map(_keep_raster, requests)])
+            for kept in dict.fromkeys([counted, *recorded])
         }
         for crossbar in self.crossbars:
             crossbar.age_transmitted()
@@ -270,8 +271,8 @@ class Chip:
         engines.run(run, carry)
         self.wait(self.nonidealities.programming.run_seconds)
         answers = [
-            _reduce_spikes(request, recorders[_keep_raster(request)].samples, steps)
-            for request in requests
+            _reduce_spikes(request, recorders[kept].samples, steps)
+            for request, kept in zip(requests, recorded, strict=True)
         ]
         return recorders[counted].samples, answers
 
@@ -284,7 +285,7 @@ class Chip:
         begun: int,
     ) -> Recorder:
         if request.quantity == "spikes":
-            size = self._active[0].layers[request.layer].size
+            size = self._channels[request.layer].size
             if request.reduce == "mean":
                 return SpikeCounts(request.layer, batch, size)
             return Raster(request.layer, steps, batch, size)
@@ -294,7 +295,7 @@ class Chip:
             batch=batch,
             every=request.every,
             channels=self._channels[request.layer],
-            noise=Noise(sequence(*trial, "adc_noise", request.layer)),
+            noise=Noise(*trial, "adc_noise", request.layer),
             after_reset=bool(self.nonidealities.adc.adc_after_reset),
             begun=begun,
             reduce=request.reduce,

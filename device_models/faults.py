@@ -98,7 +98,11 @@ def plan_phases(
         kept: What neurons are with those of these faults that act, by their numbers; added to.
     """
     begun, steps = run
-    present = _draw_present(faults, trial) if faults else []
+    if not faults:
+        if () not in kept:
+            kept[()] = _fail_neurons((), circuit)
+        return [Phase(steps, *kept[()])]
+    present = _draw_present(faults, trial)
     windows = [fault.steps for fault in faults if fault.steps is not None]
     edges = {min(max(edge - begun, 0), steps) for window in windows for edge in window}
     phases = []

@@ -72,9 +72,9 @@ class Noise:
         key: What the stream is seeded with.
     """
 
-    def __init__(self, seed: np.random.SeedSequence) -> None:
-        """The noise that the seed sequence names."""
-        self.key = seed.generate_state(1, np.uint64).astype(np.uint64)
+    def __init__(self, seed: int, *names: str | int) -> None:
+        """The noise of a name path below one seed."""
+        self.key = sequence(seed, *names).generate_state(1, np.uint64).astype(np.uint64)
         self._first, self._rows = 0, np.empty((0, 0), np.uint64)
 
     def words(

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.generators import Noise, generator, quantiles, sequence, splitmix64
+from device_models.generators import Noise, generator, quantiles, splitmix64
 from device_models.neurons import NeuronModel, Parameter
 from device_models.nonidealities import FixedPattern, MembraneADC
 from device_models.places import Places
@@ -276,7 +276,7 @@ def draw_uniforms(chip: int, name: str, layer: int, size: int | Places) -> NDArr
 
 def _find_words(chip: int, name: str, layer: int, places: Places) -> NDArray[np.uint64]:
     """A random word for the pair of each synapse."""
-    return splitmix64(Noise(sequence(chip, name, layer)).key, places.numbers)
+    return splitmix64(Noise(chip, name, layer).key, places.numbers)
 
 
 def _draw_pairs(draw: Callable[[int], NDArray[Any]], size: int | Places) -> NDArray[Any]:

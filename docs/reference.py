@@ -28,6 +28,7 @@ from drivers.conformance import CHECKS
 from hil import config, encodings, tasks
 from hil.cli.app import app
 from hil.learning import gates, rate_estimators, rules
+from hil.sections.trials import MEASURES
 from hil.tasks import formats
 
 FOLDER = Path(__file__).with_name("reference")
@@ -151,6 +152,11 @@ def names_page() -> Iterator[str]:
             ("name", "what it is"),
             ((f"`{name}`", module_summary(package, name)) for name in package.names()),
         )
+    yield from ("## Measures of a study", "")
+    yield from table(
+        ("name", "unit", "what it is"),
+        ((f"`{name}`", *measure) for name, measure in MEASURES.items()),
+    )
     yield from ("## Files of samples", "")
     yield from table(
         ("address", "what it is", "options"),

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
-from drivers.contract.answers import driver_call
+from drivers.contract.answers import DriverCall
 from drivers.contract.device import Device
 from drivers.contract.info import CONTRACT, MANUAL
 from drivers.contract.statements import check_info
-from drivers.contract.watchdog import Overdue, watch_call
+from drivers.contract.watchdog import Call, Overdue
 from drivers.errors import (
     ContractMismatch,
     DeviceError,
@@ -92,7 +92,7 @@ def driver(scheme: str) -> type[Device]:
         raise DeviceNotFound(f"no driver for {scheme!r}: {_suggest_driver(scheme, known)}")
     module, _, name = known[scheme].partition(":")
     try:
-        with watch_call(module, Device.call_limit):
+        with Call(module, Device.call_limit):
             kind = getattr(import_module(module), name)
     except (Exception, SystemExit, Overdue) as error:  # code of others: it may fail in any way
         if isinstance(error, ImportError) and error.name == "drivers":
@@ -249,7 +249,7 @@ def code_of(url: str) -> tuple[str, ...]:
     """
     scheme, target, options = split(url)
     kind = driver(scheme)
-    with driver_call(kind, "code_of"):
+    with DriverCall(kind, "code_of"):
         return tuple(str(file) for file in kind.code_of(target, options))
 
 
@@ -292,7 +292,7 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
 
         device = Isolated(with_options(f"{scheme}:{target}", options), BUILTIN, limit)
     else:
-        with driver_call(kind, "from_url", limit):
+        with DriverCall(kind, "from_url", limit):
             device = kind.from_url(target, options)
         if not isinstance(device, Device):
             raise DriverError(
@@ -300,7 +300,7 @@ def open(url: str, *, record: str | Path | None = None) -> Device:
             )
         device.call_limit = limit
     try:
-        with driver_call(device, "info") as method:
+        with DriverCall(device, "info") as method:
             check_info(method, device.info)
         if faults is not None:
             from drivers.contract.faults import read_faults

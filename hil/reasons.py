@@ -46,6 +46,8 @@ WORDS: Mapping[str, str] = {
     "synapse": "an event acts over {seconds:g} s ({setting}), where that of a LIF acts at once",
     "decay": "of a {what} {here:.3g} is left after a step here, {there:.3g} in the model",
     "rounded": "{delay} (Delay): rounded to whole steps of {dt:g} s, by up to {most:.2g} of one",
+    # a run that goes on
+    "other_device": "{epochs} epochs were trained on {before}",
     # a few runs before the first step
     "response": "they gave {before:.3f} spikes a step, and now give {after:.3f}",
     "fit": "at the output, where spikes are visible, it correlates {correlation:.2f} with them, "

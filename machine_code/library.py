@@ -58,7 +58,10 @@ class CompiledFunction:
         Returns:
             The compiled function; None while it is being compiled, or where it cannot be.
         """
-        kinds = tuple([look_at(v) if isinstance(v, np.ndarray) else v.__class__ for v in arguments])
+        looks = []
+        for value in arguments:  # in every call of the code: a loop calls nothing
+            looks.append(look_at(value) if isinstance(value, np.ndarray) else value.__class__)
+        kinds = tuple(looks)
         function = self._found.get(kinds)
         if function is None and self._can_be:
             function = self._look_up(kinds, arguments, wait)

@@ -77,7 +77,7 @@ class Brian2Engine:
         shifted = [chip.model.silent] if chip.temporal.trial_threshold_sd else []
         shifted += chip.layers[0].varied if changing else []
         self._stepper = Stepper(b2.Network(objects), clock, shifted)
-        self._in_flight = InFlight(chip.projections)
+        self._in_flight = InFlight(chip.longest_delays)
         self._rows: dict[int, csr_matrix] = {}
         self._edges = [np.arange(batch + 1, dtype=np.int32) * n.size for n in chip.layers]
         self._placed = self._circuit = chip  # as neurons are now, and at the end of the last run
@@ -103,10 +103,9 @@ class Brian2Engine:
         self._inputs = run.drive.shape[-1]
         self._events: list[NDArray[np.int32]] = []
         for number, phase in enumerate(run.phases):
-            with phase.put_weights(run.weights):
-                self._place(phase, run)
-                self._is_renewed = number > 0
-                self._stepper.step(phase.steps)
+            self._place(phase, run)
+            self._is_renewed = number > 0
+            self._stepper.step(phase.steps)
 
     def _place(self, phase: Phase, run: ChipRun) -> None:
         """Bring neurons and synapses to what they are in a phase."""
@@ -117,7 +116,7 @@ class Brian2Engine:
         for layer, own in zip(self._layers, circuit.layers, strict=True):
             layer.place(circuit, own, parameters=circuit is not self._placed)
         self._placed = circuit
-        self._weights = circuit.weigh_synapses(run.weights)
+        self._weights = circuit.weigh_synapses(phase.replace_weights(run.weights))
         self._gain = circuit.gains(run.supply)
         self._scales = [bool(np.any(gain != 1)) for gain in self._gain]
         self._noise_sd = [circuit.noise_sd(layer) for layer in circuit.layers]
@@ -133,7 +132,7 @@ class Brian2Engine:
         """Noise of the input and of each layer; none where the chip has none of that kind."""
         if not getattr(self._chip.temporal, name):
             return []
-        return [run.noise(name, n) for n in range(1 + len(self._layers))]
+        return [Noise(*run.trial, name, n) for n in range(1 + len(self._layers))]
 
     def _begin(self, after: Brian2Engine | None, begun: int) -> None:
         """Bring all state to where the run begins."""
@@ -141,7 +140,7 @@ class Brian2Engine:
             for layer in self._layers:
                 layer.reset()
             self._circuit = self._chip
-            self._in_flight = InFlight(self._chip.projections)
+            self._in_flight = InFlight(self._chip.longest_delays)
         elif after is not self:
             for layer, other in zip(self._layers, after._layers, strict=True):
                 layer.copy_state(other, self._chip.model.silent)

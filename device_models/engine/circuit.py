@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.generators import Noise, sequence
+from device_models.generators import Noise
 from device_models.mismatch import LayerMismatch
 from device_models.neurons import NeuronModel
 from device_models.nonidealities import Temporal
@@ -45,22 +44,14 @@ class Phase:
     lines: NDArray[np.float64]
     weights: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
 
-    @contextmanager
-    def put_weights(self, weights: NDArray[np.float32]) -> Iterator[None]:
-        """Let faulty synapses transmit what they do, for as long as this holds.
-
-        Args:
-            weights: What synapses transmit, as in `ChipRun`; written.
-        """
-        parts = self.circuit.split_weights(weights)
-        before = {p: parts[p].reshape(-1).copy() for p in self.weights}
-        try:
+    def replace_weights(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give what synapses transmit, as in `ChipRun`: a copy where some are faulty."""
+        if self.weights:
+            weights = weights.copy()
+            parts = self.circuit.split_weights(weights)
             for p, now in self.weights.items():
                 parts[p].reshape(-1)[:] = now
-            yield
-        finally:
-            for p, then in before.items():
-                parts[p].reshape(-1)[:] = then
+        return weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +77,6 @@ class ChipRun:
     trial: tuple[int, ...]
     phases: Sequence[Phase]
     supply: float = 1.0
-
-    def noise(self, *names: str | int) -> Noise:
-        """The noise of a name path in this run."""
-        return Noise(sequence(*self.trial, *names))
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,11 +147,6 @@ class MappedProjection:
     target: int
     places: Places
     groups: tuple[DelayGroup, ...]
-
-    @property
-    def longest_delay(self) -> int:
-        """Its longest delay, in steps."""
-        return self.groups[-1].delay
 
 
 def map_projection(
@@ -268,7 +250,7 @@ class Circuit:
         """
         scale = np.float32(self.temporal.trial_threshold_sd * self.model.swing)
         for n, (layer, own) in enumerate(zip(self.layers, thresholds, strict=True), start=1):
-            draw = run.noise("trial_threshold_sd", n).normals(0, *own.shape)
+            draw = Noise(*run.trial, "trial_threshold_sd", n).normals(0, *own.shape)
             own[...] = self.values(self.model.silent, layer) + draw * scale
 
     def move_thresholds(self, before: Circuit, thresholds: Sequence[NDArray[np.float32]]) -> None:
@@ -288,6 +270,12 @@ class Circuit:
         """Tell whether any neuron of a layer has a refractory time."""
         name = self.model.refractory
         return name is not None and bool(np.any(self.values(name, layer) > 0))
+
+    @cached_property
+    def longest_delays(self) -> dict[int, int]:
+        """The longest delay of what leaves a layer, in steps, by its number; 0 is the input."""
+        delays = [(p.source, p.groups[-1].delay) for p in self.projections]
+        return {source: max(d for s, d in delays if s == source) for source, _ in sorted(delays)}
 
     def input_targets(self) -> list[int]:
         """Numbers of the layers that the input projects to, ascending."""

@@ -19,6 +19,7 @@ from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses
 from device_models.engine.in_flight import InFlight, current_slopes
 from device_models.engine.kernel import kernel_arguments, write_kernel
 from device_models.engine.model_code import ModelCode
+from device_models.generators import Noise
 from device_models.readout import REDUCTIONS, MembraneRecorder, Raster, Recorder, SpikeCounts
 from machine_code import CompiledFunction, Function
 
@@ -104,31 +105,28 @@ class CompiledEngine:
         for phase in run.phases:
             begin, end = end, end + phase.steps
             own, gain = self._place(code, phase.circuit, run.supply, currents)
-            with phase.put_weights(run.weights):
-                weights = phase.circuit.weigh_synapses(run.weights)
-                own = {
-                    **values,
-                    **own,
-                    **self._synapse_arguments(code, run.weights, weights),
-                    "lines": phase.lines,
-                    "held": self._find_held(phase.lines),
-                }
-                for past in range(begin, end, min(most, phase.steps)):
-                    length = min(most, end - past)
-                    slopes = self._slope_arguments(
-                        weights,
-                        gain,
-                        range(past, past + length),
-                        (batch, width),
-                        renew=past == begin > 0,
-                    )
-                    now = {**own, **slopes, "past": past, "steps": length}
-                    arguments = [now[name] for name in names]
-                    example = [0, 0, *arguments, *self._rooms[0]]
-                    kernel = self._kernels[currents].find(example, wait or carry)
-                    if kernel is None:
-                        return False
-                    self._run_shared(batch, length, kernel, arguments)
+            transmitted = phase.replace_weights(run.weights)
+            weights = phase.circuit.weigh_synapses(transmitted)
+            own = {
+                **values,
+                **own,
+                **self._synapse_arguments(code, transmitted, weights),
+                "lines": phase.lines,
+                "held": self._find_held(phase.lines),
+            }
+            for past in range(begin, end, min(most, phase.steps)):
+                length = min(most, end - past)
+                steps_now = range(past, past + length)
+                slopes = self._slope_arguments(
+                    weights, gain, steps_now, (batch, width), renew=past == begin > 0
+                )
+                now = {**own, **slopes, "past": past, "steps": length}
+                arguments = [now[name] for name in names]
+                example = [0, 0, *arguments, *self._rooms[0]]
+                kernel = self._kernels[currents].find(example, wait or carry)
+                if kernel is None:
+                    return False
+                self._run_shared(batch, length, kernel, arguments)
         return True
 
     def _place(
@@ -207,7 +205,7 @@ class CompiledEngine:
     def _begin(self, code: ModelCode, run: ChipRun, currents: bool) -> None:
         """Bring all state to where a run from reset begins."""
         chip, batch = self._chip, run.batch
-        self._in_flight, self._circuit = InFlight(chip.projections), chip
+        self._in_flight, self._circuit = InFlight(chip.longest_delays), chip
         held = (currents, batch, run.drive.shape[-1])
         if held != self._held:
             self._held = held
@@ -223,7 +221,7 @@ class CompiledEngine:
     def _make_sent(self, batch: int, inputs: int) -> dict[str, NDArray[Any]]:
         """Make room for events on their way."""
         chip, sources = self._chip, self._in_flight.sources
-        depth = 1 + max(p.longest_delay for p in chip.projections)
+        depth = 1 + max(chip.longest_delays.values())
         room = [inputs if s == 0 else chip.layers[s - 1].size for s in sources]
         slots = np.full(len(chip.layers) + 1, -1)
         slots[sources] = np.arange(len(sources))
@@ -241,7 +239,7 @@ class CompiledEngine:
         for kind, name in enumerate(KINDS):
             first = int(name != "spike_loss" or self._in_flight.spikes is None)
             for layer in range(first, len(keys) if getattr(self._chip.temporal, name) else 0):
-                keys[layer, kind] = run.noise(name, layer).key[0]
+                keys[layer, kind] = Noise(*run.trial, name, layer).key[0]
         return keys
 
     def _spike_arguments(self) -> dict[str, Any]:

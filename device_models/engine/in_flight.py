@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses, MappedProjection
+from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses
+from device_models.generators import Noise
 from device_models.temporal_noise import delay_events, merge_events
 
 if TYPE_CHECKING:
@@ -40,16 +41,15 @@ class InFlight:
         spikes: Input events of this run, row `t * B + b`; None when there are none.
     """
 
-    def __init__(self, projections: Sequence[MappedProjection]) -> None:
-        """Begin with nothing in flight."""
-        longest = {p.source: 0 for p in projections}
-        for p in projections:
-            longest[p.source] = max(longest[p.source], p.longest_delay)
-        self.sources = sorted(longest)
+    def __init__(self, longest: Mapping[int, int]) -> None:
+        """Begin with nothing in flight; arguments as `Circuit.longest_delays`."""
+        self.sources = [*longest]
         self.spikes: csr_matrix | None = None
         self._input_delay = longest.get(0, 0)
-        self._sent = {s: deque[Events | None](maxlen=k + 1) for s, k in longest.items()}
-        self._currents = deque[NDArray[np.float32] | None](maxlen=self._input_delay + 1)
+        self._sent: dict[int, deque[Events | None]] = {
+            s: deque(maxlen=k + 1) for s, k in longest.items()
+        }
+        self._currents: deque[NDArray[np.float32] | None] = deque(maxlen=self._input_delay + 1)
         self._drive: NDArray[np.float32] | None = None
         self._late: csr_matrix | None = None
 
@@ -70,7 +70,7 @@ class InFlight:
         self._drive, self.spikes = (drive, None) if currents else (None, drive)
         before, late = self._late, None
         if jitter and self.spikes is not None:
-            noise = run.noise("input_jitter")
+            noise = Noise(*run.trial, "input_jitter")
             self.spikes, late = delay_events(self.spikes, steps, jitter, noise, begun)
         if before is not None:
             now = before if self.spikes is None else merge_events(self.spikes, before)

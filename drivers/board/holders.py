@@ -19,14 +19,16 @@ def find_holder(port: str) -> str:
     Returns:
         Empty where none is found, as for processes of others, unless root asks.
     """
-    device = os.path.realpath(port)
+    device, holder = os.path.realpath(port), ""
     for folder in PROCESSES.glob("[0-9]*"):
         if folder.name == str(os.getpid()):
             continue
         with suppress(OSError, IndexError, ValueError):
-            if any(os.readlink(each) == device for each in (folder / "fd").iterdir()):
+            held = [fd.name for fd in (folder / "fd").iterdir() if os.readlink(fd) == device]
+            if any("lock:" in (folder / "fdinfo" / name).read_text() for name in held):
                 return _describe_process(folder)
-    return ""
+            holder = holder or (_describe_process(folder) if held else "")
+    return holder  # has it open without a lock, as the board behind a pseudo-terminal has
 
 
 def _describe_process(folder: Path) -> str:

@@ -152,8 +152,8 @@ class ReceivedInstead:
                 "it is a board of this protocol"
             )
         return (
-            "nothing came back: check that it is the right port and baud rate, that the board has "
-            "power and that its firmware runs"
+            "nothing came back: check that it is the right port and baud rate, that no other host "
+            "has it, that the board has power and that its firmware runs"
         )
 
 

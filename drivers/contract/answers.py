@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +12,7 @@ from drivers.contract.arrays import Kind
 from drivers.contract.info import DeviceInfo, WeightFormat
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
-from drivers.contract.watchdog import Overdue, watch_call
+from drivers.contract.watchdog import Call, Overdue
 from drivers.errors import DeviceError, DeviceHung, DriverError, ReadoutError
 from drivers.files.archives import PLAIN, check_text
 
@@ -39,41 +38,55 @@ class Limited(Protocol):
     call_limit: float
 
 
-@contextmanager
-def driver_call(
-    driver: Limited | type[Limited], method: str, limit: float | None = None
-) -> Iterator[str]:
-    """Call a method of a driver, so that whatever it raises is an error of a device.
+class DriverCall(Call):
+    """Call of a method of a driver, so that whatever it raises is an error of a device.
 
-    Args:
-        driver: The driver, or its class.
-        method: Name of its method.
-        limit: How long it may last, in seconds; the driver's `call_limit` when None.
-
-    Yields:
-        The method's full name, for messages.
-
-    Raises:
-        DriverError: When the driver raises what is no `DeviceError`, with that as its cause.
-        DeviceHung: When the method does not return in time.
+    The context gives the method's full name, for messages. It raises `DriverError` when the driver
+    raises what is no `DeviceError`, with that as its cause, and `DeviceHung` when the method does
+    not return in time.
     """
-    owner = driver if isinstance(driver, type) else type(driver)
-    name = f"{owner.__name__}.{method}"
-    try:
-        # How numpy treats overflows is the caller's to choose.
-        with np.errstate(), watch_call(name, driver.call_limit if limit is None else limit):
-            yield name
-    except Overdue as overdue:
-        if not isinstance(driver, type):
-            driver.call_limit = min(driver.call_limit, AFTER_HANGING)
-        raise DeviceHung(str(overdue)) from None
-    except (DeviceError, MemoryError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # SystemExit as well: a driver does not end the training
-        why = _describe_raised(error)
+
+    def __init__(
+        self, driver: Limited | type[Limited], method: str, limit: float | None = None
+    ) -> None:
+        """Call nothing yet.
+
+        Args:
+            driver: The driver, or its class.
+            method: Name of its method.
+            limit: How long it may last, in seconds; the driver's `call_limit` when None.
+        """
+        owner = driver if isinstance(driver, type) else type(driver)
+        super().__init__(
+            f"{owner.__name__}.{method}", driver.call_limit if limit is None else limit
+        )
+        self._driver, self._name = driver, self.method
+        self._errors = np.errstate()  # how numpy treats overflows is the caller's to choose
+
+    def __enter__(self) -> str:
+        """Begin; gives the method."""
+        self._errors.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *raised: Any) -> None:
+        """End it, and say what it raised."""
+        error = raised[1]
+        try:
+            super().__exit__()
+        except Overdue as overdue:
+            error = overdue
+        finally:
+            self._errors.__exit__(*raised)
+        if error is None or isinstance(error, DeviceError | MemoryError | KeyboardInterrupt):
+            return
+        if isinstance(error, Overdue):
+            if not isinstance(self._driver, type):
+                self._driver.call_limit = min(self._driver.call_limit, AFTER_HANGING)
+            raise DeviceHung(str(error)) from None
+        why = _describe_raised(error)  # SystemExit as well: a driver does not end the training
         raise DriverError(
-            f"{name} raised {type(error).__name__}{': ' if why else ''}{why}; a driver raises "
-            "DeviceError alone, so mend it there"
+            f"{self._name} raised {type(error).__name__}{': ' if why else ''}{why}; a driver "
+            "raises DeviceError alone, so mend it there"
         ) from error
 
 

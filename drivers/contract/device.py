@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from drivers.contract.answers import (
     CALL_LIMIT,
+    DriverCall,
     check_bytes,
     check_condition,
     check_failures,
@@ -21,7 +22,6 @@ from drivers.contract.answers import (
     check_seconds,
     check_state,
     check_stored,
-    driver_call,
 )
 from drivers.contract.arrays import read_only, select_prefix
 from drivers.contract.faults import Fault, check_faults, complete_faults
@@ -231,7 +231,7 @@ class Device(ABC):
         self._check_open()
         complete, self.__carried = complete_network(network, self.info), None
         mapped = complete if self.info.capacity.sparse else complete.as_dense()
-        with driver_call(self, "_configure"):
+        with DriverCall(self, "_configure"):
             self._configure(deepcopy(mapped))
         self.__network = complete
         if self.__faults:
@@ -258,7 +258,7 @@ class Device(ABC):
         synapses = None if info.capacity.sparse else network.projections[projection].synapses
         if synapses is not None:
             matrix = synapses.scatter(matrix, network.ends[projection])
-        with driver_call(self, "_write") as method:
+        with DriverCall(self, "_write") as method:
             stored = self._write(projection, read_only(matrix))
             stored = check_stored(method, stored, matrix.shape, scale, form)
         return stored if synapses is None else synapses.gather(stored)
@@ -279,7 +279,7 @@ class Device(ABC):
         faults = tuple(faults)
         if self.__network is not None:
             complete = complete_faults(faults, self.__network, self.info)
-            with driver_call(self, "_set_faults"):
+            with DriverCall(self, "_set_faults"):
                 self._set_faults(complete)
         self.__faults = faults
 
@@ -336,7 +336,7 @@ class Device(ABC):
         if carry:
             check_carry(stimulus.batch, self.__carried, info)
         self.__carried = None  # unless this run ends well
-        with driver_call(self, "_run") as method:
+        with DriverCall(self, "_run") as method:
             readout = self._run(stimulus.read_only(), tuple(probes), trial, carry)
             checked = check_readout(method, readout, stimulus, probes, network, info)
         self.__carried = stimulus.batch
@@ -346,7 +346,7 @@ class Device(ABC):
         """Forget the network and the weights; `configure` must follow before the next run."""
         self._check_open()
         if self.__network is not None:
-            with driver_call(self, "_reset"):
+            with DriverCall(self, "_reset"):
                 self._reset()
             self.__network = self.__carried = None
 
@@ -354,7 +354,7 @@ class Device(ABC):
         """Release the device. Closing twice is fine."""
         if not self.__closed:
             self.__closed = True
-            with driver_call(self, "_close"):
+            with DriverCall(self, "_close"):
                 self._close()
 
     def __enter__(self) -> Self:
@@ -379,7 +379,7 @@ def _guard_statement(name: str, stated: Any) -> property:
         kept = vars(self).setdefault("_info_as_stated", {})
         if read in kept:
             return kept[read]
-        with driver_call(self, name) as method:
+        with DriverCall(self, name) as method:
             value = STATED[name](method, read(self))
         if name == "info":
             kept[read] = value
@@ -391,7 +391,7 @@ def _guard_statement(name: str, stated: Any) -> property:
 def _guard_method(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def guarded(self: Device, *given: Any) -> Any:
-        with driver_call(self, name) as method:
+        with DriverCall(self, name) as method:
             return GIVEN[name](method, function(self, *given))
 
     return guarded

@@ -14,6 +14,10 @@ import signal
 import sys
 import threading
 import time
+
+# What `signal` wraps: it looks for every handler among its enumerations, in every call.
+from _signal import getsignal  # type: ignore[import-not-found]
+from _signal import signal as set_handler
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -60,50 +64,6 @@ class MarkedStream:
         self.lines.clear()
 
 
-class Surroundings:
-    """The working folder and the streams of text as they are while no call is under way."""
-
-    def __init__(self, name_method: Callable[[], str | None]) -> None:
-        """Keep nothing yet; `name_method` as for `MarkedStream`."""
-        self._name_method = name_method
-        self._folder: str | None = None
-        self._streams: tuple[Any, Any] = (None, None)  # standard output, and error
-        self._marked: tuple[Any, Any] = (None, None)
-        self._lock, self._calls = threading.Lock(), 0
-
-    def enter(self) -> None:
-        """Keep them, before the first call that is under way."""
-        with self._lock:
-            self._calls += 1
-            if self._calls > 1:
-                return
-            with suppress(OSError):  # removed by somebody
-                self._folder = os.getcwd()
-            streams = sys.stdout, sys.stderr
-            if streams != self._streams:
-                self._streams = self._marked = streams
-                if None not in streams:
-                    self._marked = (
-                        MarkedStream(streams[0], streams[1], self._name_method),
-                        MarkedStream(streams[1], streams[1], self._name_method),
-                    )
-            sys.stdout, sys.stderr = self._marked
-
-    def leave(self) -> None:
-        """Put them back, after the last one."""
-        with self._lock:
-            self._calls -= 1
-            if self._calls:
-                return
-            sys.stdout, sys.stderr = self._streams
-            for stream in self._marked:
-                if isinstance(stream, MarkedStream) and stream.lines:
-                    stream.end_lines()
-            with suppress(OSError):
-                if self._folder is not None and os.getcwd() != self._folder:
-                    os.chdir(self._folder)
-
-
 # Seconds between two looks at the calls under way.
 TICK = 0.25
 # A look that comes this much later, in seconds, counts as no later: the process was suspended.
@@ -121,7 +81,9 @@ class Overdue(BaseException):
 
 
 class Call:
-    """Call of a driver by one thread.
+    """Call of a driver by one thread, watched while in the context.
+
+    A call within another one of the same thread is part of it, and lends it its name.
 
     Attributes:
         method: The driver's method, the innermost one where drivers call each other.
@@ -135,24 +97,46 @@ class Call:
         previous: Handler of the signal before; None where the signal cannot be used.
     """
 
-    __slots__ = (
-        "began",
-        "lasted",
-        "limit",
-        "method",
-        "over",
-        "previous",
-        "raised",
-        "signalled",
-        "thread",
-    )
+    thread: int
+    began: float
 
-    def __init__(self, method: str, limit: float, thread: int) -> None:
-        """Begin a call."""
-        self.method, self.limit, self.thread = method, limit, thread
-        self.began, self.lasted = time.monotonic(), 0.0
+    def __init__(self, method: str, limit: float) -> None:
+        """Watch nothing yet; `Overdue` is raised in the main thread where it lasts longer.
+
+        Args:
+            method: The driver's method, for messages.
+            limit: How long it may last, in seconds.
+        """
+        self.method, self.limit, self.lasted = method, limit, 0.0
         self.previous: Any = None
         self.over = self.signalled = self.raised = False
+        self._outer: tuple[Call, str] | None = None  # and the method that it was in
+
+    def __enter__(self) -> str:
+        """Begin; gives the method."""
+        self.thread = threading.get_ident()
+        outer = WATCHDOG.calls.get(self.thread)
+        if outer is not None:
+            self._outer, outer.method = (outer, outer.method), self.method
+            return self.method
+        self.began = time.monotonic()
+        if SIGNAL is not None and self.thread == threading.main_thread().ident:
+            self.previous = getsignal(SIGNAL)  # None for a handler of other than Python
+            if self.previous is not None:
+                set_handler(SIGNAL, self.handle)
+        WATCHDOG.begin(self)
+        return self.method
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        if self._outer is not None:
+            self._outer[0].method = self._outer[1]
+            return
+        try:
+            WATCHDOG.end(self)
+        finally:
+            if self.previous is not None:
+                set_handler(SIGNAL, self.previous)
 
     def __str__(self) -> str:
         """Say what is wrong with one that lasts too long, and what to do."""
@@ -177,6 +161,8 @@ class Call:
 class Watchdog:
     """Counts how long calls last, and ends those that last too long.
 
+    The working folder and the streams of text are kept as they are while no call is under way.
+
     Attributes:
         calls: The outermost call of each thread that is in one.
         hint: How to go on, for the line with which the process ends.
@@ -186,9 +172,11 @@ class Watchdog:
         """Watch nothing yet."""
         self.calls: dict[int, Call] = {}
         self.hint = ""
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-        self._surroundings = Surroundings(self.name_method)
+        self._process = 0  # the one that the thread is in, which a fork leaves behind
+        self._lock, self._under_way = threading.Lock(), 0
+        self._folder: str | None = None
+        self._streams: tuple[Any, Any] = (None, None)  # standard output, and error
+        self._marked: tuple[Any, Any] = (None, None)
 
     def name_method(self) -> str | None:
         """Name the method of a driver that this thread is in, if it is in one."""
@@ -197,23 +185,56 @@ class Watchdog:
 
     def begin(self, call: Call) -> None:
         """Watch a call."""
-        if self._thread is None or not self._thread.is_alive():  # none yet, or in a forked process
-            self._lock, self._surroundings = threading.Lock(), Surroundings(self.name_method)
-            self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
-            self._thread.start()
-        self._surroundings.enter()
+        if self._process != os.getpid():
+            self._lock, self._under_way = threading.Lock(), 0
+            threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+            self._process = os.getpid()
+        with self._lock:
+            self._under_way += 1
+            if self._under_way == 1:
+                try:
+                    self._folder = os.getcwd()
+                except OSError:  # removed by somebody
+                    self._folder = None
+                streams = sys.stdout, sys.stderr
+                if streams != self._streams:
+                    self._streams, self._marked = streams, self._mark(*streams)
+                sys.stdout, sys.stderr = self._marked
         self.calls[call.thread] = call
+
+    def _mark(self, out: Any, error: Any) -> tuple[Any, Any]:
+        """Wrap standard output and error, where there are both."""
+        if out is None or error is None:
+            return out, error
+        marked = MarkedStream(out, error, self.name_method)
+        return marked, MarkedStream(error, error, self.name_method)
 
     def end(self, call: Call) -> None:
         """Watch it no longer; a signal that is on its way arrives before this returns."""
         with self._lock:
             call.over = True
-        del self.calls[call.thread]
-        self._surroundings.leave()
+            del self.calls[call.thread]
+            self._under_way -= 1
+            if not self._under_way:
+                self._put_back()
         for _ in range(100):
             if call.raised or not call.signalled:
                 return
             time.sleep(0.01)
+
+    def _put_back(self) -> None:
+        """Put the folder and the streams back, after the last call that was under way."""
+        sys.stdout, sys.stderr = self._streams
+        for stream in self._marked:
+            if isinstance(stream, MarkedStream) and stream.lines:
+                stream.end_lines()
+        try:
+            is_moved = os.getcwd() != self._folder
+        except OSError:
+            is_moved = True
+        if self._folder is not None and is_moved:
+            with suppress(OSError):
+                os.chdir(self._folder)
 
     def _watch(self) -> None:
         before = time.monotonic()
@@ -248,44 +269,6 @@ def _program() -> str:
 
 
 WATCHDOG = Watchdog()
-
-
-@contextmanager
-def watch_call(method: str, limit: float) -> Iterator[None]:
-    """Watch a call of a driver while in the context.
-
-    A call within another one of the same thread is part of it, and lends it its name.
-
-    Args:
-        method: The driver's method, for messages.
-        limit: How long it may last, in seconds.
-
-    Raises:
-        Overdue: When it lasts longer, in the main thread.
-    """
-    thread = threading.get_ident()
-    outer = WATCHDOG.calls.get(thread)
-    if outer is not None:
-        before, outer.method = outer.method, method
-        try:
-            yield
-        finally:
-            outer.method = before
-        return
-    call = Call(method, limit, thread)
-    if SIGNAL is not None and threading.current_thread() is threading.main_thread():
-        call.previous = signal.getsignal(SIGNAL)  # None for a handler of other than Python
-        if call.previous is not None:
-            signal.signal(SIGNAL, call.handle)
-    WATCHDOG.begin(call)
-    try:
-        yield
-    finally:
-        try:
-            WATCHDOG.end(call)
-        finally:
-            if call.previous is not None:
-                signal.signal(SIGNAL, call.previous)
 
 
 @contextmanager

@@ -10,22 +10,21 @@ from hil.learning.rule import Gradients, Matrix, Observation, Route
 
 
 def compute_pulls(
-    activity: Sequence[Matrix], weight: float | Sequence[float], target: float
+    activity: Sequence[Matrix], weights: Sequence[float], target: float
 ) -> tuple[Matrix, ...]:
     """Compute the term `weight * (mean rate - target)` that is added to each hidden delta.
 
     Args:
         activity: Spikes per step of each hidden layer, `(B, n_l)`.
-        weight: Strength, of all hidden layers or of each.
+        weights: Strength of each.
         target: Set point in spikes per step, on the scale of the activity estimate.
 
     Returns:
         `(n_l,)` for each hidden layer.
     """
-    strengths = np.broadcast_to(np.asarray(weight, np.float32), len(activity))
     return tuple(
-        strength * (rate.mean(axis=0) - np.float32(target))
-        for strength, rate in zip(strengths, activity, strict=True)
+        np.float32(weight) * (rate.mean(axis=0) - np.float32(target))
+        for weight, rate in zip(weights, activity, strict=True)
     )
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 from hil.extensions import in_force
 from hil.loop import costs, findings, snapshot
+from hil.loop.defaults import Choice
 from hil.loop.epochs import Interrupted
 from hil.loop.progress import TrainingProgress, Watcher, no_watcher
 from hil.loop.session import Session
 from hil.loop.train_state import TrainState
 from hil.process import Stop, catch_stops, peak_rss_mb
+from hil.reasons import because
 from hil.runs import data as run_data
 from hil.runs.folder import CHECKPOINT, START, Arrays, Run
 from hil.trust import check_unchanged, code_of, fingerprints
@@ -58,6 +60,8 @@ def train(
         checkpoint = run.load_checkpoint()
         if session is None:
             session = stack.enter_context(_resume(run, checkpoint, record, moved, other_device))
+        if other_device:
+            _note_other_device(run, session, watch)
         run.add_device(session.device)
         run_data.keep(run, session.samples, moved)
         state = _take_up(run, session, checkpoint, watch)
@@ -93,6 +97,18 @@ def _resume(
         blame=blame,
         began_on=None if other_device else environment["device"],
     )
+
+
+def _note_other_device(run: Run, session: Session, watch: Watcher) -> None:
+    """Say and keep on which device a run stood until now, where it is another one."""
+    before, now = run.environment()["device"], session.device.info.identity
+    if before is None or (before["name"], before["serial"]) == (now.name, now.serial):
+        return
+    epochs = len(run.metrics())
+    reason = because("other_device", epochs=epochs, before=f"{before['name']} {before['serial']}")
+    choice = Choice(f"device from epoch {epochs + 1} on", f"{now.name} {now.serial}", reason)
+    watch(TrainingProgress("train", 0, 1, 1, note=str(choice)))
+    run.add_chosen([choice.as_json()])
 
 
 def _take_up(run: Run, session: Session, checkpoint: Arrays | None, watch: Watcher) -> TrainState:

@@ -246,8 +246,8 @@ def build_yield(settings: YieldSettings, trials: Trials) -> PageSection:
         for each in _find_front(settings, levels)
     ]
     quantity = words.name_quantity(trials.rows, factor)
-    low = ("5th percentile, %",) if is_of_many else ()
-    header = ("median chip, %", *low, f"yield ({least}), %", "chips", "repetitions")
+    percentile = ["5th percentile, %"] if is_of_many else []
+    header = ("median chip, %", *percentile, f"yield ({least}), %", "chips", "repetitions")
     draw = partial(plots.plot_intervals, intervals, "accuracy")
     costs = partial(_plot_costs, settings, levels, quantity)
     return PageSection(

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from hil import statistics
 from hil.statistics import Mean, PairedDifference
@@ -18,31 +18,62 @@ from hil.statistics import Mean, PairedDifference
 Outcome = dict[str, Any]
 Rows = Sequence["Row"]
 Statistic = Callable[[Sequence[float]], float]
-# Measures of a trial, with their unit; accuracies are shares.
+
+
+class Measure(NamedTuple):
+    """What is measured of a trial.
+
+    Attributes:
+        unit: Its unit; accuracies are shares.
+        meaning: Of what, or how.
+    """
+
+    unit: str
+    meaning: str
+
+
 MEASURES = {
-    "test_accuracy": "share",
-    "balanced_accuracy": "share",
-    "validation_accuracy": "share",
-    "train_accuracy": "share",
-    "device_runs": "batches",
-    "samples": "samples",
-    "chip_seconds": "s",
-    "transfer_bytes": "bytes",
-    "spikes": "spikes per sample",
-    "synaptic_events": "events per sample",
-    "inference_bytes": "bytes per sample",
-    "training_spikes": "spikes",
-    "training_events": "events",
-    "write_calls": "writes",
-    "cell_writes_mean": "writes per cell",
-    "cell_writes_max": "writes of a cell",
-    "weight_bits": "bits",
-    "read_bits": "bits",
-    "energy": "J",
-    "footprint": "bytes",
-    "connection_sparsity": "share",
-    "activation_sparsity": "share",
-    "overlap": "|cos|",
+    "test_accuracy": Measure("share", "of the test samples"),
+    "balanced_accuracy": Measure("share", "mean recall of the classes of the test samples"),
+    "validation_accuracy": Measure(
+        "share",
+        "of the validation samples, after the last epoch; what tuning and searches choose by",
+    ),
+    "train_accuracy": Measure("share", "over the last epoch, while the weights change"),
+    "device_runs": Measure(
+        "batches",
+        "that the device ran in training and validation, those of rules that try weights included",
+    ),
+    "samples": Measure("samples", "that the device ran in training and validation"),
+    "chip_seconds": Measure("s", "that these samples take the chip, by its own step"),
+    "transfer_bytes": Measure(
+        "bytes", "on the line during training, both ways; 0 for an emulated device"
+    ),
+    "spikes": Measure(
+        "spikes per sample",
+        "of all neurons in the last epoch, hidden ones as the host estimates them",
+    ),
+    "synaptic_events": Measure(
+        "events per sample", "of one inference: events of the input and spikes, times fan-out"
+    ),
+    "inference_bytes": Measure(
+        "bytes per sample", "on the line for one inference; 0 for an emulated device"
+    ),
+    "training_spikes": Measure("spikes", "of all neurons in training and validation"),
+    "training_events": Measure("events", "synaptic events in training and validation"),
+    "write_calls": Measure("writes", "of a projection, the first of all weights included"),
+    "cell_writes_mean": Measure("writes per cell", "in which what a cell stores changed"),
+    "cell_writes_max": Measure("writes of a cell", "of the one that changed most often"),
+    "read_bits": Measure("bits", "read in training and validation"),
+    "energy": Measure("J", "of training and validation, estimated"),
+    "footprint": Measure("bytes", "of the trained network"),
+    "connection_sparsity": Measure("share", "of its synapses that are 0"),
+    "activation_sparsity": Measure("share", "of its neurons and steps without a spike"),
+    "overlap": Measure(
+        "|cos|",
+        "between the rule's g, or f', and the slope of the nominal neuron's rate, over all hidden "
+        "membranes of the training; of aDFA, DFA and BP",
+    ),
 }
 # Those of what a training paid, by what its costs call them.
 PAID = {

@@ -64,7 +64,7 @@ def name_unit(measure: str) -> str:
     """Name the unit of what `format_value` shows."""
     if is_share(measure):
         return "%"
-    return "s" if measure in TIMES else MEASURES[measure]
+    return "s" if measure in TIMES else MEASURES[measure].unit
 
 
 def format_least(least: float, measure: str) -> str:

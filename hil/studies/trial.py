@@ -197,7 +197,6 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         "spikes": _spikes(last, controller) if last else None,
         "synaptic_events": inference["synaptic_events"],
         "inference_bytes": inference["line_bytes"],
-        "weight_bits": 8 * (network["footprint"] or 0),
         "overlap": meter.mean,
         "chosen": {choice.setting: choice.value for choice in session.choices},
         "findings": sorted(amiss),

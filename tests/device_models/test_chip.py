@@ -162,7 +162,7 @@ def test_fast_normals_are_normal() -> None:
 
 def test_noise_is_splitmix64() -> None:
     """The published sequence of the seed 1234567."""
-    noise = Noise(sequence(0))
+    noise = Noise(0)
     noise.key = np.array([1234567], np.uint64)
     found = [int(word) for word in splitmix64(noise.key, np.arange(3))]
     assert found == [6457827717110365317, 3203168211198807973, 9817491932198370423]
@@ -170,7 +170,7 @@ def test_noise_is_splitmix64() -> None:
 
 @pytest.mark.parametrize("axis", ["step", "sample", "place", "name"])
 def test_noise_at_one_address_says_nothing_of_that_at_the_next(axis: str) -> None:
-    noise, other = Noise(sequence(1, "a")), Noise(sequence(1, "b"))
+    noise, other = Noise(1, "a"), Noise(1, "b")
     drawn = np.stack([noise.normals(step, 60, 61) for step in range(60)])
     assert drawn.shape == (60, 60, 61)
     assert kstest(drawn.ravel(), "norm").pvalue > 1e-3

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import drivers
 from device_models import Chip, RecordingRequest, neurons, profiles
-from device_models.generators import Noise, sequence
+from device_models.generators import Noise
 from device_models.nonidealities import MembraneADC, override
 from device_models.readout import ADCChannels
 from drivers import Network, Probe, Readout, Stimulus, UnsupportedProbe
@@ -36,7 +36,7 @@ def test_a_sample_is_the_nearest_level_to_what_its_channel_makes_of_the_membrane
         adc, gain.astype(np.float32), offset.astype(np.float32), rest=rest, swing=swing
     )
     out = np.empty_like(membrane)
-    channels.read(membrane, out, Noise(sequence(0)), 0)
+    channels.read(membrane, out, Noise(0), 0)
     # All in swings above rest from here on.
     true = gain * (membrane.astype(np.float64) - rest) / swing + offset
     read = (out.astype(np.float64) - rest) / swing

@@ -8,11 +8,11 @@ from scipy.sparse import csr_matrix
 from scipy.stats import kstest
 
 from device_models import Chip, RecordingRequest, neurons, profiles
-from device_models.generators import Noise, sequence
+from device_models.generators import Noise
 from device_models.nonidealities import override
 from device_models.temporal_noise import add_crosstalk, delay_events, supply_factor
 
-NOISE = Noise(sequence(1, "input_jitter"))
+NOISE = Noise(1, "input_jitter")
 IDEAL = profiles.get("ideal").nonidealities
 
 

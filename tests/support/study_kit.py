@@ -81,7 +81,7 @@ def outcome(job: Job) -> dict[str, Any]:
         "device_runs": 30 if job.train else 0,
         "samples": 300 if job.train else 0,
         "spikes": float(config["training"]["batch"] + rng.random()) if job.train else None,
-        "weight_bits": 100.0,
+        "footprint": 12.5,
         "overlap": float(rng.random()) if config["rule"]["name"] == "adfa" else None,
         "findings": [],
         "seconds": float(rng.random()),

@@ -82,8 +82,9 @@ def from_mean(reading: LayerReading) -> RateEstimate:
     """Rates from the mean membrane and the drive."""
     assert reading.mean is not None
     before = reading.sampled == "before_reset"
-    expected = table(reading.neuron)["mean_before" if before else "mean_after"]
-    rate, doubt = _fuse(reading, reading.mean, expected, NOISE["mean"])
+    values = table(reading.neuron)
+    expected = values["mean_before" if before else "mean_after"]
+    rate, doubt = _fuse(reading, reading.mean, values, expected, NOISE["mean"])
     return RateEstimate(rate, mean_before(reading, rate), doubt)
 
 
@@ -92,7 +93,7 @@ def from_last(reading: LayerReading) -> RateEstimate:
     assert reading.last is not None
     before, values = reading.sampled == "before_reset", table(reading.neuron)
     expected = values["last_before" if before else "last_after"]
-    rate, doubt = _fuse(reading, reading.last, expected, NOISE["last"])
+    rate, doubt = _fuse(reading, reading.last, values, expected, NOISE["last"])
     axis = axis_of(values)
     at = locate(reading.drive, find_row(reading.spread, BOUNDS, axis), axis)
     return RateEstimate(rate, look_up(values["mean_before"].reshape(-1), at), doubt)
@@ -113,10 +114,10 @@ def from_drive(reading: LayerReading) -> RateEstimate:
 
 
 def _fuse(
-    reading: LayerReading, seen: Matrix, expected: Matrix, noise: float
+    reading: LayerReading, seen: Matrix, values: Table, expected: Matrix, noise: float
 ) -> tuple[Matrix, Matrix]:
     """Rate and its variance, from a reading and what the nominal neuron reads at each drive."""
-    values, results = table(reading.neuron), (np.empty_like(seen), np.empty_like(seen))
+    results = np.empty_like(seen), np.empty_like(seen)
     arguments = (seen, reading.drive, reading.spread, reading.doubt, expected, values["rate"])
     fuse(
         *[array.ravel() for array in arguments],

@@ -7,9 +7,12 @@ import os
 import re
 import select
 import socket
+import subprocess
+import sys
 import threading
 import tty
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -23,6 +26,7 @@ from drivers import DeviceNotFound, LinkError, Network, Probe, SettingError, Sti
 from drivers.board import link as link_module
 from drivers.board import ports as ports_module
 from drivers.board.faults import FAULTS
+from drivers.board.holders import PROCESSES, find_holder
 from drivers.board.link import Link
 from drivers.board.scanning import scan_ports
 from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
@@ -184,6 +188,27 @@ def test_a_serial_port_behind_a_network_port() -> None:
             results.append(device.run(Stimulus.current(np.ones((30, 12)), steps=20), [Probe(1)]))
     server.close()
     np.testing.assert_array_equal(results[0].samples[Probe(1)], results[1].samples[Probe(1)])
+
+
+@pytest.mark.skipif(not PROCESSES.exists(), reason="this system shows no processes")
+@pytest.mark.parametrize("is_locker_first", [True, False])
+def test_who_locked_a_port_is_named_and_not_who_has_it_open(is_locker_first: bool) -> None:
+    """As the board itself has its pseudo-terminal open."""
+    (board, port), owners = os.openpty(), {}
+    name = os.ttyname(port)
+    with ExitStack() as stack:
+        for locks in (is_locker_first, not is_locker_first):
+            act = "fcntl.flock(port, fcntl.LOCK_EX); " if locks else ""
+            code = "import fcntl, sys; "
+            code += f"port = open({name!r}); {act}print(flush=True); sys.stdin.read()"
+            command, pipe = [sys.executable, "-ISc", code], subprocess.PIPE
+            process = subprocess.Popen(command, stdin=pipe, stdout=pipe)
+            owners[locks] = stack.enter_context(process).pid
+            assert process.stdout and process.stdout.read(1) == b"\n"
+        said = find_holder(name)
+    os.close(board)
+    os.close(port)
+    assert f"process {owners[True]} " in said
 
 
 def test_a_bridge_of_rx_and_tx_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

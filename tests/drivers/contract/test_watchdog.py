@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import drivers
-from drivers.contract.answers import driver_call
+from drivers.contract.answers import DriverCall
 from drivers.contract.watchdog import WATCHDOG
 from support.hanging_device import WAYS, Hanging
 from support.paths import ROOT
@@ -33,14 +33,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Driver:
-    """What `driver_call` needs of a driver."""
+    """What `DriverCall` needs of a driver."""
 
     def __init__(self, limit: float) -> None:
         self.call_limit = limit
 
 
 def hang(how: str, limit: float = LIMIT) -> str:
-    with pytest.raises(drivers.DeviceHung) as caught, driver_call(Driver(limit), "_run"):
+    with pytest.raises(drivers.DeviceHung) as caught, DriverCall(Driver(limit), "_run"):
         WAYS[how]()
     return str(caught.value)
 
@@ -59,7 +59,7 @@ def test_whatever_waits_in_python_is_interrupted(how: str) -> None:
 def test_calls_within_their_limit_are_left_alone() -> None:
     driver = Driver(0.8)
     for _ in range(5):  # longer than the limit together
-        with driver_call(driver, "_run"):
+        with DriverCall(driver, "_run"):
             time.sleep(0.2)
     assert not WATCHDOG.calls
 
@@ -67,14 +67,14 @@ def test_calls_within_their_limit_are_left_alone() -> None:
 def test_time_in_which_nothing_runs_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, real = [0.0], time.monotonic
     monkeypatch.setattr("drivers.contract.watchdog.time.monotonic", lambda: real() + clock[0])
-    with driver_call(Driver(3.0), "_run"):
+    with DriverCall(Driver(3.0), "_run"):
         time.sleep(0.2)
         clock[0] = 3600.0  # as after a process was suspended for an hour
         time.sleep(0.2)
 
 
 def test_time_before_a_call_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    with driver_call(Driver(60.0), "_run"):  # the thread is there, and between two looks
+    with DriverCall(Driver(60.0), "_run"):  # the thread is there, and between two looks
         time.sleep(0.1)
     monkeypatch.setattr("drivers.contract.watchdog.TICK", 0.5)
     time.sleep(0.45)  # most of the time between two looks is over when the call begins
@@ -85,12 +85,12 @@ def test_time_before_a_call_does_not_count(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_call_within_another_one_names_it_and_has_its_time() -> None:
     inner, outer = Driver(LIMIT), Driver(600.0)
-    with driver_call(outer, "_run"), driver_call(inner, "_write"):
+    with DriverCall(outer, "_run"), DriverCall(inner, "_write"):
         time.sleep(1.5 * LIMIT)
     named = pytest.raises(
         drivers.DeviceHung, match=rf"Driver\._write did not return within {LIMIT}"
     )
-    with named, driver_call(inner, "_run"), driver_call(outer, "_write"):
+    with named, DriverCall(inner, "_run"), DriverCall(outer, "_write"):
         time.sleep(100)
 
 
@@ -98,7 +98,7 @@ def test_an_alarm_of_others_goes_to_its_handler() -> None:
     heard: list[int] = []
     before = signal.signal(signal.SIGALRM, lambda number, frame: heard.append(number))
     try:
-        with driver_call(Driver(60.0), "_run"):
+        with DriverCall(Driver(60.0), "_run"):
             os.kill(os.getpid(), signal.SIGALRM)
             time.sleep(0.05)
     finally:
@@ -111,7 +111,7 @@ def test_a_device_that_hung_is_closed_or_given_up_soon(monkeypatch: pytest.Monke
     driver = Driver(LIMIT)
     for limit in (LIMIT, 0.2):
         hung = pytest.raises(drivers.DeviceHung, match=f"did not return within {limit} s")
-        with hung, driver_call(driver, "_close"):
+        with hung, DriverCall(driver, "_close"):
             time.sleep(100)
 
 
@@ -214,14 +214,14 @@ class Unreadable(Exception):
     ],
 )
 def test_whatever_a_driver_raises_is_one_line(raised: BaseException, told: str) -> None:
-    with pytest.raises(drivers.DriverError) as caught, driver_call(Driver(60.0), "_run"):
+    with pytest.raises(drivers.DriverError) as caught, DriverCall(Driver(60.0), "_run"):
         raise raised
     assert str(caught.value).startswith(f"Driver._run raised {told} ")
     assert caught.value.__cause__ is raised
 
 
 def test_ctrl_c_in_a_driver_stays_what_it_is() -> None:
-    with pytest.raises(KeyboardInterrupt), driver_call(Driver(60.0), "_run"):
+    with pytest.raises(KeyboardInterrupt), DriverCall(Driver(60.0), "_run"):
         raise KeyboardInterrupt
 
 
@@ -229,7 +229,7 @@ def test_threads_are_watched_side_by_side() -> None:
     seen: list[Any] = []
 
     def call() -> None:
-        with driver_call(Driver(60.0), "_run"):
+        with DriverCall(Driver(60.0), "_run"):
             time.sleep(0.3)
             seen.append(len(WATCHDOG.calls))
 

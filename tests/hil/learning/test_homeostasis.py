@@ -13,7 +13,8 @@ from support.rule_inputs import LAYERS, SEEDS, build, draw_weights, observe, upd
 
 
 def pulled_by(seen: Observation, weight: float = 0.03, target: float = 0.1) -> Observation:
-    return replace(seen, pulls=homeostasis.compute_pulls(seen.activity, weight, target))
+    weights = [weight] * len(seen.activity)
+    return replace(seen, pulls=homeostasis.compute_pulls(seen.activity, weights, target))
 
 
 @given(seed=SEEDS, weight=st.floats(0, 1), target=st.floats(0, 1))

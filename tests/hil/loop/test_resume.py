@@ -359,8 +359,12 @@ def test_another_device_is_refused_unless_it_is_wanted(
     line = refusal("resume", "run")
     assert "began on plugged 7" in line and f"is {other.name} {other.serial}".rstrip() in line
     assert "--other-device" in line
-    assert command("resume", "run", "--other-device").exit_code == 0
-    assert Run.open("run").environment()["device"]["name"] == other.name
+    went_on = command("resume", "run", "--other-device")
+    assert went_on.exit_code == 0 and "were trained on plugged 7" in went_on.stderr
+    kept = Run.open("run").environment()
+    assert kept["device"]["name"] == other.name
+    (said,) = [choice for choice in kept["chosen"] if choice["kind"] == "other_device"]
+    assert said["figures"]["before"] == "plugged 7"
     assert command("evaluate", "run").exit_code == 0
     monkeypatch.setattr(Plugged, "identity", Identity("plugged", serial="7"))
     assert "hil evaluate --device" in refusal("evaluate", "run")

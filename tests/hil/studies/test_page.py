@@ -12,7 +12,6 @@ import pytest
 
 from hil import config as configuration
 from hil import sections
-from hil.sections.trials import MEASURES
 from hil.studies import folder, loader, schema
 from hil.studies.validation import check
 from support.html_page import Page
@@ -137,9 +136,6 @@ def test_the_text_names_everything(built: dict[str, Path]) -> None:
     assert names("file of a study") == {
         f"{n}/" if n == folder.WEIGHTS else n for n in files if n != folder.LOCK
     }
-    assert [(r[0].strip("`"), r[1].replace("\\", "")) for r in table_of("measure")] == list(
-        MEASURES.items()
-    )
     for kind, _, keys in table_of("section"):
         fields = set(sections.get(kind.strip("`")).settings.model_fields)
         assert set(re.findall(r"`(\w+)`", keys)) == fields - {"title", "note", "measure", "answer"}
