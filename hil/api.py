@@ -315,9 +315,11 @@ def prepare(
     config = build(fitting, base, *layers)
     if config.start and samples is None and config.task == tasks.ARRAYS:
         samples = run_data.samples(Run.open(config.start))
+    if samples is not None:
+        samples = samples.split(in_order=config.training.carry)
     watch = watch or no_watcher
     watch(TrainingProgress("reading the samples"))
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction, samples)
+    data = run_data.load_for(config, samples)
     in_force().check(code_of(config))
     for name in config.report.sections:
         sections.get_of_run(name)

@@ -37,7 +37,7 @@ WORDS: Mapping[str, str] = {
     # a network to start from
     "model_time": "{seconds:g} s in a model of steps of {dt:g} s",
     "no_leak": "membranes of the model do not leak",
-    "largest_weight": "the largest weight of the model asks for it",
+    "nearest_weights": "what a device stores is then nearest to the weights of the model",
     "no_delayed_weights": "what the model delays has no weights",
     "missing_delays": "its delays, of up to {steps} steps, are left out: network.delays is 0",
     "cut_weights": "{count} of {size} weights of projection {projection} are cut to {most:g} "

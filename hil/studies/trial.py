@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from drivers import DeviceError, Fault, FileFormatError
 from drivers.contract.faults import NEURON_FAULTS, check_faults, count_bits
 from drivers.errors import name_source
-from hil import streams, tasks
+from hil import streams
 from hil.config import Config
 from hil.learning.feedback import feedback_matrices
 from hil.learning.rules import bp
@@ -32,6 +32,7 @@ from hil.loop.health import Score
 from hil.loop.mapping import graph_of
 from hil.loop.session import Session
 from hil.loop.train_state import StepReport, TrainState
+from hil.runs import data as run_data
 from hil.sections.trials import FRAMES, PAID, Outcome
 from hil.studies.plan import Job
 from hil.studies.preparation import calibrate_chip, measure_twin
@@ -123,7 +124,7 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
 
 
 def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcome, Weights]:
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    data = run_data.load_for(config)
     if job.samples:
         data = _keep_some(data, job.samples, config.seed)
     # Its settings fit, so what does not is the file of its weights.

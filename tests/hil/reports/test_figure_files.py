@@ -301,3 +301,12 @@ def test_shades_differ_for_everyone(palette: dict[str, str], sight: np.ndarray) 
     for shade in shades:
         low, high = sorted((paper, XYZ[1] @ shade))
         assert (high + 0.05) / (low + 0.05) >= 3
+
+
+def test_the_confusion_matrix_is_among_them(files: Path, run: Run) -> None:
+    (path,) = files.glob("*-answers-to-each-class.csv")
+    header, *rows = read_csv(path)
+    shown = [[int(cell) for cell in row[1 : 1 + len(rows)]] for row in rows]
+    assert shown == hil.load(run.path).confusion.tolist()
+    assert header[-3:] == ["recall", "recall from", "recall to"]
+    assert path.with_suffix(".tex").exists()
