@@ -84,6 +84,7 @@ def train(
         ValueError: When something asked for does not exist or does not fit.
         DeviceError: When the device fails.
     """
+    from hil.config import Config
     from hil.loop.progress import also_call, display_progress
 
     names = {"class_names": class_names, "feature_names": feature_names}
@@ -91,6 +92,7 @@ def train(
     name, samples = _task_and_samples(task, y, test=test, validation=validation, **about)
     objects: dict[str, object] = {}
     settings = as_layer(task=name, device=device, rule=rule, seed=seed, **sections)
+    settings |= {key: None for key in sections if key not in Config.model_fields}  # is refused
     layer = name_objects(settings, objects)
     given: dict[str, Any] = {"start": start, "out": out, "record": record}
     trusted = Trust.of(layer, everything=trust, objects=objects)
