@@ -114,8 +114,9 @@ def find_code(given: Any) -> frozenset[str]:
     for text in texts(given):
         if text.rpartition(":")[0].endswith(".py"):
             files.add(absolute_name(text))
-        with suppress(drivers.DeviceError):
-            files.update(drivers.code_of(text))
+        if ":" in text or drivers.lab.find_name(text):  # else no driver of others is loaded
+            with suppress(drivers.DeviceError):
+                files.update(drivers.code_of(text))
     return frozenset(files)
 
 
