@@ -93,7 +93,9 @@ def _parts(config: Config) -> Iterator[tuple[Catalogue[Any], str]]:
         yield tasks.CATALOGUE, config.task
     yield rules.CATALOGUE, config.rule["name"]
     if config.rule["name"] in rules.names():  # texts of others need not be names of gates
-        yield from ((gates.CATALOGUE, text) for text in extensions.texts(config.rule_settings))
+        # A model is a device, whose code is looked for when it is opened.
+        inner = {name: value for name, value in config.rule_settings.items() if name != "model"}
+        yield from ((gates.CATALOGUE, text) for text in extensions.texts(inner))
     yield encodings.CATALOGUE, config.encoding["name"]
     yield rate_estimators.CATALOGUE, config.activity.estimator
     yield from ((sections.CATALOGUE, name) for name in config.report.sections)

@@ -77,7 +77,7 @@ class Brian2Engine:
         shifted = [chip.model.silent] if chip.temporal.trial_threshold_sd else []
         shifted += chip.layers[0].varied if changing else []
         self._stepper = Stepper(b2.Network(objects), clock, shifted)
-        self._in_flight = InFlight(chip.projections)
+        self._in_flight = InFlight(chip.longest_delays)
         self._rows: dict[int, csr_matrix] = {}
         self._edges = [np.arange(batch + 1, dtype=np.int32) * n.size for n in chip.layers]
         self._placed = self._circuit = chip  # as neurons are now, and at the end of the last run
@@ -140,7 +140,7 @@ class Brian2Engine:
             for layer in self._layers:
                 layer.reset()
             self._circuit = self._chip
-            self._in_flight = InFlight(self._chip.projections)
+            self._in_flight = InFlight(self._chip.longest_delays)
         elif after is not self:
             for layer, other in zip(self._layers, after._layers, strict=True):
                 layer.copy_state(other, self._chip.model.silent)

@@ -148,11 +148,6 @@ class MappedProjection:
     places: Places
     groups: tuple[DelayGroup, ...]
 
-    @property
-    def longest_delay(self) -> int:
-        """Its longest delay, in steps."""
-        return self.groups[-1].delay
-
 
 def map_projection(
     projection: NominalProjection,
@@ -275,6 +270,12 @@ class Circuit:
         """Tell whether any neuron of a layer has a refractory time."""
         name = self.model.refractory
         return name is not None and bool(np.any(self.values(name, layer) > 0))
+
+    @cached_property
+    def longest_delays(self) -> dict[int, int]:
+        """The longest delay of what leaves a layer, in steps, by its number; 0 is the input."""
+        delays = [(p.source, p.groups[-1].delay) for p in self.projections]
+        return {source: max(d for s, d in delays if s == source) for source, _ in sorted(delays)}
 
     def input_targets(self) -> list[int]:
         """Numbers of the layers that the input projects to, ascending."""

@@ -205,7 +205,7 @@ class CompiledEngine:
     def _begin(self, code: ModelCode, run: ChipRun, currents: bool) -> None:
         """Bring all state to where a run from reset begins."""
         chip, batch = self._chip, run.batch
-        self._in_flight, self._circuit = InFlight(chip.projections), chip
+        self._in_flight, self._circuit = InFlight(chip.longest_delays), chip
         held = (currents, batch, run.drive.shape[-1])
         if held != self._held:
             self._held = held
@@ -221,7 +221,7 @@ class CompiledEngine:
     def _make_sent(self, batch: int, inputs: int) -> dict[str, NDArray[Any]]:
         """Make room for events on their way."""
         chip, sources = self._chip, self._in_flight.sources
-        depth = 1 + max(p.longest_delay for p in chip.projections)
+        depth = 1 + max(chip.longest_delays.values())
         room = [inputs if s == 0 else chip.layers[s - 1].size for s in sources]
         slots = np.full(len(chip.layers) + 1, -1)
         slots[sources] = np.arange(len(sources))

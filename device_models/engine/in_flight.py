@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses, MappedProjection
+from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses
 from device_models.generators import Noise
 from device_models.temporal_noise import delay_events, merge_events
 
@@ -41,12 +41,9 @@ class InFlight:
         spikes: Input events of this run, row `t * B + b`; None when there are none.
     """
 
-    def __init__(self, projections: Sequence[MappedProjection]) -> None:
-        """Begin with nothing in flight."""
-        longest = {p.source: 0 for p in projections}
-        for p in projections:
-            longest[p.source] = max(longest[p.source], p.longest_delay)
-        self.sources = sorted(longest)
+    def __init__(self, longest: Mapping[int, int]) -> None:
+        """Begin with nothing in flight; arguments as `Circuit.longest_delays`."""
+        self.sources = [*longest]
         self.spikes: csr_matrix | None = None
         self._input_delay = longest.get(0, 0)
         self._sent: dict[int, deque[Events | None]] = {

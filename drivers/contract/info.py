@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from numpy.typing import NDArray
 
 from drivers.errors import ContractMismatch
 
 Reset = Literal["soft", "hard"]
 Role = Literal["", "threshold", "time_constant", "refractory", "synapse"]
+# Bounds of what is stated, which `drivers.contract.statements` checks: what float64 tells from the
+# next whole number, what float32 holds, and the letters that name the members of a large fleet.
+Whole = Annotated[int, Ge(0), Le(2**53)]
+Count = Annotated[int, Ge(1), Le(2**53)]
+Level = Annotated[float, Ge(-1e30), Le(1e30)]
+Text = Annotated[str, MaxLen(20_000)]
+Name = Annotated[Text, MinLen(1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,7 @@ class Setting:
             brings what its weight says in total; empty for any other setting. A role is given once.
     """
 
-    name: str
+    name: Name
     unit: str
     minimum: float
     maximum: float
@@ -55,8 +63,8 @@ class Membrane:
     """
 
     unit: str = "V"
-    rest: float = 0.0
-    threshold: float = 1.0
+    rest: Level = 0.0
+    threshold: Level = 1.0
 
     def in_thresholds(
         self, samples: NDArray[np.float32], threshold: float | None = None
@@ -96,10 +104,10 @@ class Neuron:
     """
 
     reset: Reset | None = None
-    decay: float | None = None
-    spikes_per_step: int = 1
-    spikes_per_run: int | None = None
-    refractory: int | None = None
+    decay: Annotated[float, Gt(0), Le(1)] | None = None
+    spikes_per_step: Annotated[int, Ge(1), Le(255)] = 1  # a raster holds bytes
+    spikes_per_run: Count | None = None
+    refractory: Whole | None = None
     membrane: Membrane = field(default_factory=Membrane)
     settings: tuple[Setting, ...] = ()
 
@@ -136,10 +144,10 @@ class Identity:
         protocol: Version of the protocol spoken with it; empty when there is none.
     """
 
-    name: str
-    serial: str = ""
-    firmware: str = ""
-    protocol: str = ""
+    name: Name
+    serial: Text = ""
+    firmware: Text = ""
+    protocol: Text = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +169,11 @@ class WeightFormat:
             where cells of a crossbar leak; 0 for none. A weight of 0 then moves membranes a little.
     """
 
-    minimum_full_scale: float
-    maximum_full_scale: float
-    levels: int | None = None
+    minimum_full_scale: Annotated[Level, Gt(0)]
+    maximum_full_scale: Annotated[Level, Gt(0)]
+    levels: Annotated[Whole, Ge(2)] | None = None
     signs: Signs = "both"
-    residual: float = 0.0
+    residual: Annotated[float, Ge(0), Lt(1)] = 0.0
 
     def least(self, full_scale: float) -> float:
         """The least weight stored, at a full scale."""
@@ -221,9 +229,9 @@ class ProbeOffer:
 
     quantity: Quantity
     layers: Layers = "any"
-    reductions: tuple[Reduction, ...] = ("none", "mean", "last")
-    every: int = 1
-    neurons: int | None = None
+    reductions: Annotated[tuple[Reduction, ...], MinLen(1)] = ("none", "mean", "last")
+    every: Count = 1
+    neurons: Count | None = None
     sampled: Sampled = "before_reset"
 
 
@@ -249,17 +257,17 @@ class Capacity:
             given as a dense one, with weights of 0 in between, which count as synapses.
     """
 
-    inputs: int
-    neurons: int
-    layers: int
-    batch: int
-    steps: int
-    fan_in: int | None = None
-    synapses: int | None = None
-    events_per_step: int | None = None
+    inputs: Count
+    neurons: Count
+    layers: Count
+    batch: Count
+    steps: Count
+    fan_in: Count | None = None
+    synapses: Count | None = None
+    events_per_step: Count | None = None
     recurrence: bool = False
     skips: bool = False
-    delay: int = 0
+    delay: Whole = 0
     synapse_delays: bool = False
     sparse: bool = False
 
@@ -284,7 +292,7 @@ class Timing:
             None where the maker does not say.
     """
 
-    dt: float
+    dt: Annotated[Level, Gt(0)]
     input: Arrival | None = None
     layer: Arrival | None = None
     hard_reset_clears_events: bool | None = None
@@ -300,7 +308,7 @@ class Offers:
         probes: What it lets the host observe.
     """
 
-    stimuli: tuple[StimulusKind, ...]
+    stimuli: Annotated[tuple[StimulusKind, ...], MinLen(1)]
     probes: tuple[ProbeOffer, ...] = ()
 
 
@@ -336,8 +344,8 @@ class Energy:
         source: Where that was published or measured.
     """
 
-    synaptic_event: float | None = None
-    source: str = ""
+    synaptic_event: Annotated[float, Ge(0), Le(1)] | None = None
+    source: Text = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -477,14 +477,15 @@ def read_fields(kind: Any, fields: object) -> Any:
     from pydantic import ValidationError
 
     try:
-        return _adapter(kind).validate_json(json.dumps(fields), strict=True)
+        return adapter_of(kind).validate_json(json.dumps(fields), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 @cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
+def adapter_of(kind: Any) -> TypeAdapter[Any]:
+    """Make what reads and checks values of a kind."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)

@@ -75,6 +75,7 @@ class Emulator(Device):
         """
         self._chip = chip
         self._info = device_info(chip, name, exponent)
+        (self._sampled,) = {o.sampled for o in self._info.offers.probes if o.quantity == "membrane"}
 
     @classmethod
     def from_url(cls, target: str, options: Mapping[str, str]) -> Emulator:
@@ -160,8 +161,7 @@ class Emulator(Device):
             probe: own if probe.neurons is None else own[..., list(probe.neurons)]
             for probe, own in zip(probes, recorded, strict=True)
         }
-        (sampled,) = {o.sampled for o in self._info.offers.probes if o.quantity == "membrane"}
-        return Readout(counts, stimulus.steps, samples, sampled)
+        return Readout(counts, stimulus.steps, samples, self._sampled)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Give what is programmed in every cell, the writes of each projection, the time."""

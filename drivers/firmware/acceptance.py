@@ -142,10 +142,10 @@ class Bench:
         self._sequence = self._sequence % 255 + 1
         return Frame(kind, self._sequence, payload).encode()
 
-    def send(self, request: bytes, is_answered: bool = True, room: int = 0) -> bytes:
+    def send(self, request: bytes, is_answered: bool = True) -> bytes:
         """Send bytes to the board alone, and return what comes back, up to the zero."""
         self._line.write(request)
-        room = room or self.hello.payload if hasattr(self, "hello") else 1024
+        room = self.hello.payload if hasattr(self, "hello") else 1024
         end = time.monotonic() + PATIENCE + (len(request) + room) * BITS / self._rate
         heard = b""
         while is_answered and not heard.endswith(b"\0") and time.monotonic() < end:

@@ -106,9 +106,8 @@ def unroll(
         raise NirRefusal(
             f"{name}: {kernel.size * rows * columns} synapses: at most {MOST} are read"
         )
-    o, i, y, x, row, column = np.ogrid[
-        :n_out, :n_in, : windows.size[0], : windows.size[1], :rows, :columns
-    ]
+    sizes = n_out, n_in, *windows.size, rows, columns
+    o, i, y, x, row, column = np.ix_(*(np.arange(n, dtype=np.int32) for n in sizes))
     at_y, at_x = (
         out * stride - around[0] + cell * apart
         for out, stride, around, cell, apart in zip(
@@ -122,7 +121,7 @@ def unroll(
     )
     pre = ((o // (n_out // groups) * n_in + i) * image[0] + at_y) * image[1] + at_x
     post = (o * rows + row) * columns + column
-    cells = np.arange(1, kernel.size + 1).reshape(kernel.shape)[..., None, None]
+    cells = np.arange(1, kernel.size + 1, dtype=np.int32).reshape(kernel.shape)[..., None, None]
     full = np.broadcast_shapes(pre.shape, post.shape, cells.shape)
     inside = np.broadcast_to(
         (at_y >= 0) & (at_y < image[0]) & (at_x >= 0) & (at_x < image[1]), full

@@ -72,7 +72,7 @@ def read_layers(graph: NirGraph) -> list[Layer]:
 
     def connect(source: str, target: str, shape: tuple[int, ...]) -> tuple[Synapses, Way]:
         followed = [follow(source, shape, nodes, way) for way in ways[source, target]]
-        return add_ways(source, followed), followed[0]
+        return add_ways(source, followed, is_loop=source == target), followed[0]
 
     shape = read_shape(chain[0], nodes[chain[0]])
     layers: list[Layer] = []

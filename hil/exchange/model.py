@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, hstack, vstack
 
 from drivers import Capacity, DeviceInfo, Role
 from drivers.errors import FileFormatError
@@ -22,7 +23,7 @@ from drivers.files.bounded import parse_json
 from hil.exchange.graph import Layer, read_layers
 from hil.exchange.nir_file import NirRefusal, read_graph
 from hil.exchange.node_kinds import KINDS
-from hil.exchange.synapses import Synapses
+from hil.exchange.synapses import Synapses, scale_targets
 from hil.learning.nominal_neuron import NominalNeuron, held_current
 from hil.reasons import Reason, because
 
@@ -214,6 +215,7 @@ def _read_notes(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 Array = NDArray[Any]
 Matrix = NDArray[np.float32]
+Placed: TypeAlias = "Matrix | csr_array"
 DRIVE = 1.5  # thresholds in a step, by which a neuron that stands for a bias fires as it can
 APART = 1e-3  # share by which time constants of one network may differ
 GREATEST = 1e6  # thresholds, as a weight
@@ -228,11 +230,11 @@ class PlacedModel:
     """A model as a device is given it.
 
     Attributes:
-        weights: Of each projection, `(n_pre, n_post)` in nominal thresholds: the chain, then, where
-            any layer leads to itself, from each hidden layer to itself.
+        weights: Of each projection, `(n_pre, n_post)` in nominal thresholds, sparse or not: the
+            chain, then, where any layer leads to itself, from each hidden layer to itself.
         delays: Of each of them, in steps: one number, or one for each synapse.
         cells: Of each of them, which cell of a kernel each synapse holds, and -1 where there is
-            none or it does not learn; None where all learn by themselves.
+            none or it does not learn, as `Synapses` has them; None where all learn by themselves.
         factors: What weights of the model are multiplied by to be these, in the chain, `(n_post,)`.
         levels: What comes in a step, in the chain, of the neuron that stands for biases.
         settings: Settings of the device, by name.
@@ -240,7 +242,7 @@ class PlacedModel:
         notes: In what the device differs from the model.
     """
 
-    weights: list[Matrix]
+    weights: list[Placed]
     delays: list[int | NDArray[np.int64]]
     cells: list[NDArray[np.int32] | None]
     factors: list[Array]
@@ -252,17 +254,30 @@ class PlacedModel:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays of a start, `weights/N`, and `delays/N`, `cells/N` and `synapses/N` if any.
 
-        Where a kernel leads from few neurons to each, only the synapses that it has are kept.
+        Where few neurons lead to each, only the synapses that there are are kept.
         """
         arrays: dict[str, NDArray[Any]] = {}
-        for number, weights in enumerate(self.weights):
+        for number, matrix in enumerate(self.weights):
             cells, delay = self.cells[number], np.asarray(self.delays[number], np.uint16)
-            there = np.True_ if cells is None else (cells >= 0) | (weights != 0)
-            if cells is not None and there.mean() <= FEW:
-                arrays[f"synapses/{number}"] = np.argwhere(there).T.astype(np.int32)
-                weights, delay = weights[there], delay[there] if delay.ndim else delay
-                used, own = np.unique(cells[there], return_inverse=True)
-                cells = own.astype(np.int32) + min(used[0], np.int32(0))
+            weights = matrix if isinstance(matrix, np.ndarray) else matrix.data
+            most, places = FEW * math.prod(matrix.shape), None
+            if not isinstance(matrix, np.ndarray):
+                places = matrix.tocoo().coords
+                if len(weights) > most:
+                    weights = matrix.toarray()
+                    if cells is not None:
+                        full = np.full(matrix.shape, -1, np.int32)
+                        full[places], cells = cells, full
+            elif cells is not None:
+                places = np.nonzero((cells >= 0) | (weights != 0))
+                if len(places[0]) <= most:
+                    weights, cells = weights[places], cells[places]
+                    delay = delay[places] if delay.ndim else delay
+            if places is not None and weights.ndim == 1:
+                arrays[f"synapses/{number}"] = np.stack(places).astype(np.int32)
+                if cells is not None:
+                    used, own = np.unique(cells, return_inverse=True)
+                    cells = own.astype(np.int32) + min(used[0], np.int32(0))
             arrays[f"weights/{number}"] = weights
             if cells is not None:
                 arrays[f"cells/{number}"] = cells
@@ -307,7 +322,7 @@ def place_model(
     constant = info.neuron.setting("time_constant")
     if constant is not None and constant.name in settings:
         decay = math.exp(-info.timing.dt / settings[constant.name])
-    weights: list[Matrix] = []
+    weights: list[Placed] = []
     cells: list[NDArray[np.int32] | None] = []
     factors, levels, level = [], [], source.bias
     for number, layer in enumerate(model.layers):
@@ -317,17 +332,15 @@ def place_model(
         factors.append(weight_factor(layer, model.dt, current, late))
         levels.append(level)
         cells.append(_place_cells(layer.synapses, level > 0, model.has_relay(number)))
-        full = layer.synapses.weights * factors[-1]
+        full = scale_targets(layer.synapses.weights, factors[-1])
         if level:
             bias = layer.synapses.bias
             bias = np.zeros(full.shape[1]) if bias is None else bias
             row = bias * factors[-1] / level
-            full = np.vstack([full, row[None, :]])
+            full = _add_row(full, row)
         if model.has_relay(number):
-            column = np.zeros((len(full), 1))
             reach = held_current(decay) if current else decay if late else 1.0
-            column[-1] = DRIVE / (level * reach)
-            full = np.hstack([full, column])
+            full = _add_corner(full, DRIVE / (level * reach))
             level = _relay_rate(info, decay)
         else:
             level = 0.0
@@ -346,17 +359,38 @@ def _place_cells(synapses: Synapses, has_bias: bool, has_relay: bool) -> NDArray
     if cells is None and not has_relay:
         return None
     if cells is None:
-        cells = np.arange(synapses.weights.size, dtype=np.int32).reshape(synapses.weights.shape)
+        cells = np.arange(synapses.weights.size, dtype=np.int32)
+        if isinstance(synapses.weights, np.ndarray):
+            cells = cells.reshape(synapses.weights.shape)
     if has_bias:
-        own = np.arange(cells.shape[1], dtype=np.int32) if bias is None else bias
-        cells = np.vstack([cells, (own + cells.max() + 1)[None, :]])
-    if has_relay:
+        own = np.arange(synapses.weights.shape[1], dtype=np.int32) if bias is None else bias
+        own = own + cells.max() + 1
+        cells = np.append(cells, own) if cells.ndim == 1 else np.vstack([cells, own])
+    if has_relay and cells.ndim == 1:
+        cells = np.append(cells, np.int32(-1))
+    elif has_relay:
         cells = np.hstack([cells, np.full((len(cells), 1), -1, np.int32)])
     return cells
 
 
+def _add_row(full: Array | csr_array, row: Array) -> Array | csr_array:
+    if isinstance(full, np.ndarray):
+        return np.vstack([full, row])
+    # Zeros are synapses as well.
+    places = np.zeros(row.size, np.int32), np.arange(row.size, dtype=np.int32)
+    return vstack([full, csr_array((row, places), (1, row.size))], "csr")
+
+
+def _add_corner(full: Array | csr_array, weight: float) -> Array | csr_array:
+    """Add one more neuron, to which the last one alone leads."""
+    column = csr_array(([weight], ([full.shape[0] - 1], [0])), (full.shape[0], 1))
+    if isinstance(full, np.ndarray):
+        return np.hstack([full, column.toarray()])
+    return hstack([full, column], "csr")
+
+
 def place_delays(
-    model: Model, weights: Sequence[Matrix], capacity: Capacity
+    model: Model, weights: Sequence[Placed], capacity: Capacity
 ) -> list[int | NDArray[np.int64]]:
     """Round the delays of each projection to steps: one for all of it, or `(n_pre, n_post)`.
 
@@ -376,9 +410,9 @@ def place_delays(
 
 
 def _place_delay(
-    model: Model, synapses: Synapses, weights: Matrix, capacity: Capacity
+    model: Model, synapses: Synapses, weights: Placed, capacity: Capacity
 ) -> int | NDArray[np.int64]:
-    if not synapses.longest:
+    if not synapses.longest or not isinstance(weights, np.ndarray):  # sparse ones have none
         return 0
     before, after = synapses.weights.shape
     steps = np.zeros(weights.shape, np.int64)
@@ -414,12 +448,12 @@ def _describe_rounding(model: Model) -> list[Reason]:
     return [because("rounded", delay=name, dt=model.dt, most=off)]
 
 
-def _place_recurrent(model: Model, info: DeviceInfo) -> list[Matrix]:
+def _place_recurrent(model: Model, info: DeviceInfo) -> list[Placed]:
     """Place what leads from each hidden layer to itself; zero where it does not lead there."""
     first = next(layer for layer in model.layers if layer.recurrent is not None)
     if not info.capacity.recurrence:
         raise NirRefusal(f"{first.name}: leads to itself, and this device has no recurrence")
-    weights = []
+    weights: list[Placed] = []
     for size, layer in zip(model.hidden, model.layers, strict=False):
         full = np.zeros((size, size))
         if layer.recurrent is not None:
@@ -429,8 +463,8 @@ def _place_recurrent(model: Model, info: DeviceInfo) -> list[Matrix]:
     return weights
 
 
-def _check_weights(layer: Layer, full: Array) -> Matrix:
-    if not (abs(full) <= GREATEST).all():
+def _check_weights(layer: Layer, full: Array | csr_array) -> Placed:
+    if not abs(full).max() <= GREATEST:
         raise NirRefusal(f"{layer.name}: weights beyond {GREATEST:g} thresholds lead to it")
     return full.astype(np.float32)
 

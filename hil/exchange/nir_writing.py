@@ -70,7 +70,7 @@ def write_network(
         neurons: The neurons.
         notes: What else to keep in the metadata of the graph; `encoding` is a table.
         returned: The graph that the network began with, with its weights; written in place of one
-            of our own.
+            of our own, which weights and delays are for.
 
     Returns:
         The path written.

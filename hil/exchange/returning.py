@@ -9,24 +9,35 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from drivers import DeviceInfo
 from hil.exchange.graph import Layer, find_nodes, follow, read_layers
 from hil.exchange.model import Model, NetworkInput, from_euler, place_model, weight_factor
 from hil.exchange.nir_file import NirGraph, NirNode, NirRefusal, read_graph
 from hil.exchange.node_kinds import KINDS
-from hil.exchange.synapses import ALIKE
+from hil.exchange.synapses import ALIKE, scale_targets
 
 Array = NDArray[Any]
 Matrix = NDArray[np.float32]
 Changes = dict[str, NirNode]
 WEIGHTED = ("Linear", "Affine", "Conv1d", "Conv2d")
+ARGUMENTS = (
+    "kernel_size",
+    "stride",
+    "padding",
+    "dilation",
+    "groups",
+    "input_shape",
+    "start_dim",
+    "end_dim",
+)
 UNLIKE = 1e-4  # share by which synapses of one cell may differ
 
 
 def return_graph(
     content: bytes,
-    weights: Sequence[Matrix],
+    weights: Sequence[Any],
     info: DeviceInfo,
     source: NetworkInput,
     decay: float,
@@ -38,7 +49,7 @@ def return_graph(
 
     Args:
         content: The file of the model.
-        weights: Of each projection, `(n_pre, n_post)`, in default thresholds.
+        weights: Of each projection, `(n_pre, n_post)`, in default thresholds, sparse or not.
         info: What the device states.
         source: What the network is shown.
         decay: Fraction of a membrane left after a step, nominally, with the settings in use.
@@ -71,10 +82,14 @@ def return_graph(
         size = layer.synapses.weights.shape
         scale = placed.factors[number] * threshold
         matrix = weights[number].astype(float)
+        if not isinstance(matrix, np.ndarray):
+            matrix = csr_array(matrix)
         level, row = placed.levels[number], np.zeros(size[1])
         if level:
-            row = matrix[-1, : size[1]] * level / scale
-        ways = [(layer.way, matrix[: size[0], : size[1]] / scale, row)]
+            last = matrix[[-1], : size[1]]
+            row = (last if isinstance(last, np.ndarray) else last.toarray())[0] * level / scale
+        wanted = scale_targets(matrix[: size[0], : size[1]], 1 / scale)
+        ways = [(layer.way, wanted, row)]
         if layer.recurrent is not None:
             back = weights[len(layers) + number].astype(float)[: size[1], : size[1]]
             own = weight_factor(layer, dt, False, late) * threshold
@@ -113,7 +128,7 @@ def _adopt_decay(
 
 
 def _return_way(
-    nodes: Mapping[str, NirNode], way: Sequence[str], layer: Layer, wanted: Array, bias: Array
+    nodes: Mapping[str, NirNode], way: Sequence[str], layer: Layer, wanted: Any, bias: Array
 ) -> Changes | None:
     """Find the one node of a way whose weights make its synapses what they are wanted to be."""
     weighted = [name for name in way if nodes[name].kind in WEIGHTED]
@@ -121,15 +136,19 @@ def _return_way(
         return None
     name = weighted[0]
     node = nodes[name]
-    ones = {
+    filled = {
         key: np.ones(node.fields[key].shape) for key in ("weight", "bias") if key in node.fields
     }
-    probed = {**nodes, name: replace(node, fields={**node.fields, **ones})}
+    probed = {**nodes, name: replace(node, fields={**node.fields, **filled})}
     source, shape = (layer.source, layer.shape) if way is layer.way else (layer.name, layer.own)
     unit = follow(source, shape, probed, way).synapses()
-    kernel = node.fields["weight"]
-    there = unit.weights != 0
-    values = np.divide(wanted, unit.weights, out=np.zeros_like(wanted), where=there)
+    kernel, ones = node.fields["weight"], unit.weights
+    if not isinstance(ones, np.ndarray):
+        wanted, ones = wanted[ones.tocoo().coords], ones.data
+    elif not isinstance(wanted, np.ndarray):
+        wanted = wanted.toarray()
+    there = ones != 0
+    values = np.divide(wanted, ones, out=np.zeros_like(wanted), where=there)
     if unit.cells is not None:
         held = unit.cells[there]
         count = np.bincount(held, minlength=kernel.size)
@@ -175,8 +194,8 @@ def _build_node(nir: Any, node: NirNode) -> Any:
     if node.kind in ("Input", "Output"):
         key = node.kind.lower()
         return getattr(nir, node.kind)({key: fields["shape"]})
-    for key in ("stride", "dilation", "groups", "input_shape", "start_dim", "end_dim", "padding"):
-        if key in fields and node.kind not in ("SumPool2d", "AvgPool2d"):
+    for key in ARGUMENTS:
+        if key in fields and (node.kind not in ("SumPool2d", "AvgPool2d") or not fields[key].ndim):
             plain = fields[key].tolist()
             fields[key] = tuple(plain) if isinstance(plain, list) else plain
     if node.kind == "Flatten":

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, diags_array
+from scipy.sparse import csr_array
 
 from hil.exchange.convolution import MOST, Windows, pool, unroll
 from hil.exchange.nir_file import NirRefusal
@@ -25,9 +25,11 @@ class Synapses:
     """Synapses from one population to another, or to itself: `x @ weights + bias`, delayed.
 
     Attributes:
-        weights: `(n_pre, n_post)`, as the file has them where it has one matrix.
+        weights: `(n_pre, n_post)`, as the file has them where it has one matrix; sparse where they
+            come of a kernel or a pool without delays.
         cells: Of each synapse the number of the cell of a kernel that it holds, from 0, and -1
-            where there is no synapse; None where each has a weight of its own.
+            where there is no synapse; of sparse weights, as their data. None where each has a
+            weight of its own.
         bias_cells: Likewise of each bias.
         bias: Input that is always there, `(n_post,)`; None without.
         delays: Of each synapse, in seconds, `(n_pre, n_post)`; `(1,)` without.
@@ -35,7 +37,7 @@ class Synapses:
         slowest: The longest delay of a node, in seconds, and its name; empty without delays.
     """
 
-    weights: Array
+    weights: Array | csr_array
     bias: Array | None = None
     cells: NDArray[np.int32] | None = None
     bias_cells: NDArray[np.int32] | None = None
@@ -53,19 +55,21 @@ class Synapses:
         return replace(self, delays=UNDELAYED, bias_delays=UNDELAYED, slowest=(0.0, ""))
 
 
-def add_ways(source: str, ways: Sequence[Way]) -> Synapses:
+def add_ways(source: str, ways: Sequence[Way], *, is_loop: bool = False) -> Synapses:
     """Add up all the ways from one population to another.
 
     Args:
         source: Name of the population that they come from.
         ways: The ways, to their ends.
+        is_loop: Whether that is the same population.
 
     Raises:
         NirRefusal: Naming the node that does not fit, or what no synapse can have.
     """
-    total = ways[0].synapses()
+    is_dense = is_loop or len(ways) > 1
+    total = ways[0].synapses(is_dense=is_dense)
     for way in ways[1:]:
-        other, last = way.synapses(), way.name
+        other, last = way.synapses(is_dense=is_dense), way.name
         if other.weights.shape != total.weights.shape:
             raise NirRefusal(
                 f"{last}: leads {other.weights.shape[1]} channels where another way from {source} "
@@ -90,6 +94,14 @@ def move_bias(name: str, synapses: Synapses, other: Synapses) -> tuple[Synapses,
 def broadcast(place: str, value: Array, size: int) -> Array:
     """Give a number for each neuron or channel, of as many numbers or of one for all."""
     return np.broadcast_to(_to_numbers(place, value, size), (size,)).copy()
+
+
+def scale_targets(weights: Array | csr_array, factors: Array) -> Array | csr_array:
+    """Multiply what leads to each neuron or channel by a factor, of `(n_post,)` or of one."""
+    if not isinstance(weights, csr_array):
+        return weights * factors
+    own = np.broadcast_to(factors, weights.shape[1:])[weights.indices]
+    return csr_array((weights.data * own, weights.indices, weights.indptr), weights.shape)
 
 
 def _to_numbers(place: str, value: Array, size: int) -> Array:
@@ -136,11 +148,7 @@ class Way:
     def scale(self, factors: Array) -> None:
         """Multiply each channel by a factor of its own, or all by one."""
         factors = _to_numbers(f"{self.name}.scale", factors, self.size)
-        weights = self._weights()
-        if isinstance(weights, csr_array):
-            self._matrix = weights @ diags_array(np.broadcast_to(factors, self.size)).tocsr()
-        else:
-            self._matrix = weights * factors
+        self._matrix = scale_targets(self._weights(), factors)
         self._bias = None if self._bias is None else self._bias * factors
 
     def delay(self, seconds: Array) -> None:
@@ -237,9 +245,17 @@ class Way:
         if self._bias is None or not self._bias.any():
             self._bias, self._bias_delay = None, UNDELAYED
 
-    def synapses(self) -> Synapses:
+    def synapses(self, *, is_dense: bool = False) -> Synapses:
         """Give all of the way at its end."""
         weights, cells = self._weights(), self._cells
+        if isinstance(weights, csr_array) and not is_dense and not self._slowest[0]:
+            # Products leave out zeros, which a cell of a kernel may well be.
+            there = _ones(weights) if cells is None else _ones(weights) + _ones(cells)
+            pre, post = there.tocoo().coords
+            full = csr_array((weights[pre, post], there.indices, there.indptr), there.shape)
+            if cells is not None:
+                cells = cells[pre, post].astype(np.int32) - np.int32(1)
+            return Synapses(full, self._bias, cells, self._bias_cells)
         if isinstance(weights, csr_array):
             if math.prod(weights.shape) > MOST:
                 raise NirRefusal(

@@ -103,7 +103,7 @@ class Controller:
                 f"{what} needs classes, and targets of task {config.task} are real numbers: take "
                 f"{'another rule, such as adfa' if rule.needs_labels else '--set readout.loss=mse'}"
             )
-        model = ModelDevice.open(config, rule, layers, kind) if rule.model else None
+        model = ModelDevice.open(config, rule, layers, kind, initial) if rule.model else None
         seen = replace(rule, needs_traces=False) if model else rule
         observer = Observer(config, device, seen, kind)
         supervised.check_run(kind, config.training.batch, config.network.steps, observer.probes)
@@ -139,8 +139,8 @@ class Controller:
 
     def write(self) -> None:
         """Write the shadow weights of every projection to the device."""
-        for projection in range(len(self.weights)):
-            self._write(projection)
+        for projection, weights in enumerate(self.weights):
+            self.supervised.write(projection, weights)
 
     def step(
         self,
@@ -208,7 +208,7 @@ class Controller:
             if gradient is not None:
                 if self._forms[projection].signs == "positive":
                     self.clip(projection)
-                self._write(projection)
+                self.supervised.write(projection, self.weights[projection])
         right = losses.predict(logits, decoded.membranes[-1]) == y if y.ndim == 1 else False
         return StepReport(
             float(by_sample.mean()),
@@ -257,7 +257,7 @@ class Controller:
                 if gain != 1:
                     self.weights[projection] = self.weights[projection] * np.float32(gain)
                     self.clip(projection)
-                    self._write(projection)
+                    self.supervised.write(projection, self.weights[projection])
 
     def predict(
         self, x: mapping.Batch, stream: streams.Stream, *index: int
@@ -372,9 +372,6 @@ class Controller:
         full, form = self.device.network.full_scale[projection], self._forms[projection]
         low, high = np.float32(form.least(full)), np.float32(full)
         np.clip(self.weights[projection], low, high, out=self.weights[projection])
-
-    def _write(self, projection: int) -> None:
-        self.supervised.write(projection, self.weights[projection])
 
     def logits(self, rate: Matrix, membrane: Matrix) -> Matrix:
         """Make logits of output rates and mean membranes, `(B, C)` each."""

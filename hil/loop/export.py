@@ -75,11 +75,7 @@ def export(
         device.configure(mapping.network(config, device.info, layers, checkpoint))
         with run.blame_file():
             mapping.check_graph(checkpoint, config, device.network)
-        matrices = [
-            wiring.as_matrix(matrix)
-            for wiring, matrix in zip(mapping.find_wirings(device.network), matrices, strict=True)
-        ]
-        late = [projection.delay for projection in device.network.as_dense().projections]
+        wirings = mapping.find_wirings(device.network)
         nominal = _nominal(config, device, layers, run_data.preparation(run).spec, dt)
         source = run.source_model()
         returned = None
@@ -88,7 +84,7 @@ def export(
             euler = bool(run.load_start().get(SOURCE_EULER, False))
             returned = returning.return_graph(
                 source,
-                matrices,
+                [each.operand(own) for each, own in zip(wirings, matrices, strict=True)],
                 device.info,
                 shown,
                 nominal.decay,
@@ -98,6 +94,10 @@ def export(
             )
             if euler and returned is not None:
                 notes["decay"] = model.EULER
+        late: list[nir_writing.Delay] = []
+        if returned is None:
+            matrices = [each.as_matrix(own) for each, own in zip(wirings, matrices, strict=True)]
+            late = [projection.delay for projection in device.network.as_dense().projections]
     if say is not None:
         if source is not None and returned is None:
             say(REBUILT)

@@ -192,21 +192,34 @@ class ModelDevice:
 
     @classmethod
     def open(
-        cls, config: Config, rule: Rule, layers: tuple[int, ...], kind: StimulusKind
+        cls,
+        config: Config,
+        rule: Rule,
+        layers: tuple[int, ...],
+        kind: StimulusKind,
+        initial: mapping.Initial,
     ) -> ModelDevice:
         """Open the device that a rule names and lay the network of a configuration on it.
+
+        Args:
+            config: The configuration.
+            rule: The rule.
+            layers: Sizes of the network, the input first.
+            kind: That of the stimulus.
+            initial: Arrays that the network begins with, as `mapping.network` takes them.
 
         Raises:
             UntrustedCode: When it takes code that nobody trusts.
             ValueError: When the network, or what the rule reads, does not fit it.
             DeviceError: When there is no such device.
         """
-        network = config.network.model_copy(update={"calibration": ""})  # that of another device
-        config = config.model_copy(update={"observe": "spikes", "network": network})
+        own = config.network.model_copy(update={"calibration": ""})  # that of another device
+        config = config.model_copy(update={"observe": "spikes", "network": own})
         in_force().check(drivers.code_of(rule.model))
         device = drivers.open(rule.model)
         try:
-            supervised = SupervisedDevice(device, mapping.network(config, device.info, layers))
+            network = mapping.network(config, device.info, layers, initial)
+            supervised = SupervisedDevice(device, network)
             observer = Observer(config, device, rule, kind)
             batch, steps = config.training.batch, config.network.steps
             supervised.check_run(kind, batch, steps, observer.probes)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hil.sections import Table
+from hil.sections import Table, words
 from hil.sections.trials import (
     Row,
     Rows,
@@ -16,24 +16,6 @@ from hil.sections.trials import (
     compare_rows,
     estimate,
     group_rows,
-)
-from hil.sections.words import (
-    CONFIDENCE,
-    SIGNIFICANCE,
-    close_gaps,
-    describe_tests,
-    format_amount,
-    format_cells,
-    format_interval,
-    format_mean,
-    format_probability,
-    join_names,
-    mirror,
-    name_level,
-    name_measure,
-    name_points,
-    name_subject,
-    phrase_place,
 )
 from hil.statistics import FEWEST, Mean, PairedDifference
 
@@ -72,7 +54,7 @@ class Comparison:
     def is_supported(self) -> bool:
         """True where the difference can be told from none."""
         enough = self.difference.mean.units >= FEWEST
-        return enough and self.p is not None and self.p < SIGNIFICANCE
+        return enough and self.p is not None and self.p < words.SIGNIFICANCE
 
     def as_data(self) -> dict[str, Any]:
         """The numbers."""
@@ -83,7 +65,7 @@ class Comparison:
     def __str__(self) -> str:
         """The sentence."""
         change, units = self.difference.mean, self.difference.mean.units
-        signed = format_amount(change.value, self.measure, change.interval)
+        signed = words.format_amount(change.value, self.measure, change.interval)
         where = f" {self.where}" if self.where else ""
         against = f"{self.first} less {self.second}{where}: {signed}"
         if units < FEWEST:
@@ -93,21 +75,21 @@ class Comparison:
             )
         if self.p is None:
             return f"{against} in each of {units} pairs: no spread, so no interval"
-        detail = f"{units} pairs, p = {self.p:.2g}{describe_tests(self.family)}"
+        detail = f"{units} pairs, p = {self.p:.2g}{words.describe_tests(self.family)}"
         if self.is_supported:
             below = change.value < 0
-            bounds = mirror(change.interval) if below else change.interval
-            amount = format_amount(abs(change.value), self.measure, change.interval)
+            bounds = words.mirror(change.interval) if below else change.interval
+            amount = words.format_amount(abs(change.value), self.measure, change.interval)
             return (
                 f"{self.first} is {amount} "
                 f"{'below' if below else 'above'} {self.second}{where} "
-                f"({CONFIDENCE}: {format_interval(bounds, self.measure)}; {detail})"
+                f"({words.CONFIDENCE}: {words.format_interval(bounds, self.measure)}; {detail})"
             )
         low, high = change.interval or (0.0, 0.0)
         limits = "" if low <= 0 <= high else f" among {self.family} tests"
         return (
             f"{self.first} and {self.second}{where} cannot be told apart{limits} ({signed}, "
-            f"{CONFIDENCE}: {format_interval(change.interval, self.measure)}; {detail})"
+            f"{words.CONFIDENCE}: {words.format_interval(change.interval, self.measure)}; {detail})"
         )
 
 
@@ -130,14 +112,14 @@ def tabulate(
         measure: What was measured.
         comparisons: One for each row.
     """
-    points, interval = f"difference, {name_points(measure)}", f"{CONFIDENCE} interval"
-    names, levels = close_gaps(names, [each.levels for each in comparisons])
+    points, interval = f"difference, {words.name_points(measure)}", f"{words.CONFIDENCE} interval"
+    names, levels = words.close_gaps(names, [each.levels for each in comparisons])
     rows = [
         [
             *own,
-            *format_cells(each.difference.mean, measure),
-            format_probability(each.p),
-            format_probability(each.difference.wilcoxon),
+            *words.format_cells(each.difference.mean, measure),
+            words.format_probability(each.p),
+            words.format_probability(each.difference.wilcoxon),
         ]
         for own, each in zip(levels, comparisons, strict=True)
     ]
@@ -170,9 +152,9 @@ class BestLevel:
 
     def __str__(self) -> str:
         """The sentence, without a capital at its beginning."""
-        reached = f"{name_measure(self.measure)} {self.where}".rstrip()
+        reached = f"{words.name_measure(self.measure)} {self.where}".rstrip()
         best = f"the highest {reached} is that of {self.name}"
-        best = f"{best}: {format_mean(self.mean, self.measure)}"
+        best = f"{best}: {words.format_mean(self.mean, self.measure)}"
         if self.mean.units < FEWEST:
             return f"{best}: {self.mean.units} repetitions are too few to compare it with others"
         alike = self.name_alike()
@@ -183,9 +165,9 @@ class BestLevel:
 
     def name_alike(self) -> str:
         """Name the levels that it cannot be told from, or their number where they are many."""
-        alike = [key for key, p in self.rivals.items() if p is None or p >= SIGNIFICANCE]
+        alike = [key for key, p in self.rivals.items() if p is None or p >= words.SIGNIFICANCE]
         if len(alike) <= ALIKE:
-            return join_names(alike) if alike else ""
+            return words.join_names(alike) if alike else ""
         rest = len(self.rivals) > len(alike)
         return f"{len(alike)} of the {len(self.rivals)} others" if rest else "any other"
 
@@ -203,7 +185,9 @@ def best_levels(
     """
     groups = [g for g in trials.group(by).values() if len(measure_levels(g, factor, measure)) > 1]
     if len(groups) <= PLACES:
-        each = [find_best_level(g, factor, measure, phrase_place(trials, g, by)) for g in groups]
+        each = [
+            find_best_level(g, factor, measure, words.phrase_place(trials, g, by)) for g in groups
+        ]
         return [best for best in each if best is not None]
     together = [row for group in groups for row in group]
     where = f"on average over {len(groups)} combinations"
@@ -228,13 +212,13 @@ def find_best_level(rows: Rows, factor: str, measure: str, where: str) -> BestLe
     first = max(groups, key=lambda text: groups[text][1].value)
     best, reached = groups.pop(first)
     compared = {
-        name_level(group, factor): change
+        words.name_level(group, factor): change
         for group, _ in groups.values()
         if (change := compare_rows(best, group, measure)) is not None
     }
     adjusted = adjust_tests(list(compared.values()))
     rivals = dict(zip(compared, adjusted, strict=True))
-    name, level = name_subject(best, [factor]), name_level(best, factor)
+    name, level = words.name_subject(best, [factor]), words.name_level(best, factor)
     return BestLevel(where, first, level, name, reached, measure, rivals)
 
 
@@ -251,7 +235,7 @@ def find_extremes(trials: Trials, by: Sequence[str], measure: str, rows: Rows | 
         The sentence; empty where there are no two combinations.
     """
     means = [
-        (result, phrase_place(trials, group, by))
+        (result, words.phrase_place(trials, group, by))
         for group in group_rows(trials.rows if rows is None else rows, by).values()
         if (result := estimate(group, measure)) is not None
     ]
@@ -259,10 +243,12 @@ def find_extremes(trials: Trials, by: Sequence[str], measure: str, rows: Rows | 
         return ""
     low, high = (f((m for m, _ in means), key=lambda m: m.value) for f in (min, max))
     if low.value == high.value:
-        return f"{name_measure(measure)}: {format_mean(high, measure)} everywhere"
+        return f"{words.name_measure(measure)}: {words.format_mean(high, measure)} everywhere"
     ends = []
     for word, end in (("highest", high), ("lowest", low)):
         places = [place for mean, place in means if mean.value == end.value]
-        where = join_names(places) if len(places) <= PLACES else f"at {len(places)} combinations"
-        ends.append(f"{word} {where}, {format_mean(end, measure)}")
-    return f"{name_measure(measure)}: {', and '.join(ends)}"
+        where = (
+            words.join_names(places) if len(places) <= PLACES else f"at {len(places)} combinations"
+        )
+        ends.append(f"{word} {where}, {words.format_mean(end, measure)}")
+    return f"{words.name_measure(measure)}: {', and '.join(ends)}"

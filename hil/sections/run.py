@@ -88,18 +88,16 @@ def build_learning(settings: SectionSettings, run: RunRecord) -> PageSection | N
             summary.append(f"{name} {describe_score(last, part)}")
     loss = [_epoch_line([row["train_loss"] for row in run.metrics])]
     title = what if real else what.capitalize()
+    score = Plot(
+        title,
+        partial(plots.plot_lines, lines, "epoch", what, percent=not real),
+        description=f"{title} over epochs; at the end {', '.join(summary)}",
+    )
     return PageSection(
         "Learning",
         words.read_note("learning"),
         plots=[
-            *[
-                Plot(
-                    title,
-                    partial(plots.plot_lines, lines, "epoch", what, percent=not real),
-                    description=f"{title} over epochs; at the end {', '.join(summary)}",
-                )
-                for _ in lines[:1]
-            ],
+            *([score] if lines else []),
             Plot(
                 "Loss",
                 partial(plots.plot_lines, loss, "epoch", "loss"),

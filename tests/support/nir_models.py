@@ -162,14 +162,15 @@ def rasters_on_device(
     with drivers.open(address) as device:
         on = model.place_model(found, device.info, source, assumed=0.9)
         depth = len(found.layers)
-        layers = (len(on.weights[0]), *(matrix.shape[1] for matrix in on.weights[:depth]))
+        layers = (on.weights[0].shape[0], *(matrix.shape[1] for matrix in on.weights[:depth]))
         ways = list(pairwise(range(depth + 1)))
         ways += [(n, n) for n in range(1, depth if found.is_recurrent else 1)]
         laid = [Projection(*way, 100.0, late) for way, late in zip(ways, on.delays, strict=True)]
         network = Network.feed_forward(layers, settings=on.settings)
         device.configure(replace(network, projections=tuple(laid)))
         for projection, matrix in enumerate(on.weights):
-            device.write_weights(projection, matrix)
+            full = matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
+            device.write_weights(projection, full)
         probes = [Probe(k + 1, quantity) for k in range(depth)]
         seen = device.run(stimulus, probes, trial=0)
     return [seen.samples[probe].astype(np.float64) for probe in probes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import drivers
 from drivers import FileFormatError
 from hil.exchange import model
 from support.nir_models import lif, linear
@@ -81,11 +83,9 @@ def test_a_convolution_is_what_its_definition_says(
     np.testing.assert_allclose(
         image.reshape(-1) @ found.weights + found.bias, wanted.reshape(-1), rtol=1e-9, atol=1e-9
     )
-    # Where there is a synapse, it holds the cell of the kernel that it names.
-    there = found.cells >= 0
-    np.testing.assert_allclose(found.weights[there], kernel.reshape(-1)[found.cells[there]])
-    assert not found.weights[~there].any()
-    assert there.sum() <= kernel.size * wanted[0].size
+    # Only what a window holds is kept, each synapse by the cell of the kernel that it names.
+    np.testing.assert_allclose(found.weights.data, kernel.reshape(-1)[found.cells])
+    assert len(found.cells) <= kernel.size * wanted[0].size
 
 
 def test_the_same_padding_keeps_the_size(tmp_path: Path) -> None:
@@ -127,6 +127,24 @@ def test_pooling_is_in_the_weights_that_follow(
     np.testing.assert_allclose(image.reshape(-1) @ found.weights, 2 * wanted.reshape(-1), atol=1e-9)
     # Windows that overlap lead from one neuron to another through several cells.
     assert (found.cells is not None) == tied
+
+
+def test_a_large_image_takes_memory_of_its_synapses_alone(tmp_path: Path) -> None:
+    kernel, side = RNG.normal(size=(1, 1, 3, 3)), 120
+    kernel[0, 0, 1, 1] = 0  # a synapse as well, which may learn
+    node = nir.Conv2d((side, side), kernel, 1, "same", 1, 1, np.zeros(1))
+    path = written(tmp_path / "m.nir", node, lif(side * side), shape=(1, side, side))
+    with drivers.open("emulator:ideal") as device:
+        tracemalloc.start()
+        found = model.read_model(str(path))
+        source = model.NetworkInput(is_current=True, bias=1.0)
+        arrays = model.place_model(found, device.info, source, 0.9).arrays()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    inside = (3 * side - 2) ** 2 + side * side  # and the bias of each
+    assert arrays["synapses/0"].shape == (2, inside)
+    assert len(np.unique(arrays["cells/0"])) == 9 + 1
+    assert peak < 2 * side**4, "a matrix takes twice as much, and its cells as well"
 
 
 def test_batches_and_steps_before_the_channels_are_left_out(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def network(path: Path, cells: Any, *, nested: bool) -> Path:
     second = nir.Conv2d(
         (4, 4), normal(6, 2, 3, 3, scale=0.5), (2, 1), **conv, groups=2, bias=np.zeros(6)
     )
-    pooling = nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0]))
+    pooling = nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), 0)  # as SpikingJelly has it
     last = nir.Affine(normal(10, 48, scale=0.3), normal(10, scale=0.02))
     inner: Any = cells(48)
     if nested:
@@ -131,6 +131,17 @@ def test_what_was_learned_comes_back_in_kernels(task: str, tmp_path: Path) -> No
         {"task": task, "device": "emulator:ideal"}, start=run.path, out=tmp_path / "x"
     )
     assert set(twice.load_start()) >= {"source/model", "cells/0"}
+
+
+def test_a_model_of_the_device_gets_its_synapses(task: str, tmp_path: Path) -> None:
+    file = network(tmp_path / "m.nir", lif, nested=False)
+    device, once = "emulator:ideal?weight_bits=4", {"epochs": 1, "batches": 2, "batch": 25}
+    sections = {"training": once, "network": {"steps": 5}}
+    hil.train(task, start=file, out=tmp_path / "run", device=device, rule="pat", **sections)
+    run = Run.open(tmp_path / "run")
+    began, ended = run.load_start(), run.weights()
+    assert began["synapses/0"].shape[1:] == began["weights/0"].shape
+    assert not np.array_equal(began["weights/0"], ended["weights/0"])
 
 
 def test_several_matrices_in_a_row_come_back_as_one(task: str, tmp_path: Path) -> None:
