@@ -34,10 +34,11 @@ from hil.learning.feedback import feedback_matrices, paths_to_output
 from hil.loop import mapping
 from hil.loop.defaults import Choice, apply_choices
 from hil.loop.health import find_better_estimator
-from hil.loop.mapping import Batch
 from hil.loop.observation.estimation import EstimatorFit
 from hil.reasons import Reason, because
 from hil.runs.folder import SOURCE_EULER, SOURCE_MODEL, SOURCE_STEP, Arrays, Run
+from hil.tasks import Data
+from hil.tasks.samples import Samples
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from hil.loop.controller import Controller
     from hil.loop.observation.observer import DecodedReadout
     from hil.loop.train_state import TrainState
-    from hil.tasks import Data
     from hil.tasks.preparation import Preparation
 
 # Working range of the mean rate of a layer, spikes per step; runs to bring a layer into it.
@@ -244,7 +244,7 @@ def adjust_initial_response(
         What was chosen: a factor for each layer that was brought inside, and the estimator where
         it is another than the one that `auto` takes first.
     """
-    x = data.batch(data.x_train[: controller.config.training.batch])
+    x = data.x_train[: controller.config.training.batch]
     choices, seen = [], None
     if drawn and controller.config.network.initial_response == "measured":
         for layer in range(1, controller.depth):
@@ -260,7 +260,7 @@ def adjust_initial_response(
 
 
 def _scale_layer(
-    controller: Controller, x: Batch, layer: int
+    controller: Controller, x: Samples, layer: int
 ) -> tuple[Choice | None, DecodedReadout]:
     """Scale the weights into one layer; they stay as drawn where no factor helps."""
     projection = layer - 1
@@ -314,7 +314,7 @@ def _replace_weights(controller: Controller, projection: int, weights: NDArray[n
     controller.supervised.write(projection, controller.weights[projection])
 
 
-def observe_batch(controller: Controller, x: Batch, layer: int, run: int) -> DecodedReadout:
+def observe_batch(controller: Controller, x: Samples, layer: int, run: int) -> DecodedReadout:
     """Run a batch with the probes of a learning step, without learning from it.
 
     Args:
@@ -323,7 +323,8 @@ def observe_batch(controller: Controller, x: Batch, layer: int, run: int) -> Dec
         layer: With `run`, what its randomness is named by.
         run: See `layer`.
     """
-    stimulus = controller.stimulus(x, "response", layer, run)
+    controller.begin_series(x, np.arange(len(x)), "response", layer, run)
+    stimulus = controller.stimulus(Data.batch(x), "response", layer, run)
     trial = streams.trial(controller.config.seed, "response", layer, run)
     readout = controller.supervised.run(stimulus, controller.observer.probes, trial)
     return controller.observer.decode(readout, stimulus, controller.supervised.stored)
