@@ -19,9 +19,9 @@ from drivers.board.device import Board
 from drivers.board.link import Link
 from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
 from drivers.board.transport import BITS, PacedLine
-from hil import tasks
 from hil.config import build
 from hil.loop.controller import Controller
+from hil.runs import data as run_data
 
 BAUDS = (115200, 921600)
 LAYERS = (64, 200, 10)
@@ -77,7 +77,7 @@ def updates(epochs: int) -> list[list[float]]:
     """Bytes for each weight of the writes of a training, by projection; the first ones left out."""
     device = Weighed(Counting(SimulatedBoard()))
     config = build({"task": "digits", "training": {"epochs": epochs}})
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    data = run_data.load_for(config)
     controller = Controller.open(config, device, data.spec)
     controller.write()
     rng = np.random.default_rng(0)

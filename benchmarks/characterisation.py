@@ -67,8 +67,8 @@ def twins(addresses: list[str]) -> None:
         with drivers.open(address) as device:
             room = device.info.capacity
         layers = (min(64, room.inputs), min(200, room.neurons), min(10, room.neurons))
-        with tempfile.TemporaryDirectory() as folder:
-            record = characterise(address, layers, Path(folder) / "twin.toml")
+        with tempfile.TemporaryDirectory() as folder, drivers.open(address) as device:
+            record = characterise(device, layers, Path(folder) / "twin.toml")
         errors = {name: error["output"] for name, error in record["rate_error"].items()}
         ratio = errors["twin"] / errors["ideal model"] if errors["ideal model"] else float("nan")
         figures = (*(f"{error:.4f}" for error in errors.values()), f"{ratio:.2f}")

@@ -17,9 +17,9 @@ import numpy as np
 
 import drivers
 from drivers import firmware
-from hil import tasks
 from hil.config import build
 from hil.loop.controller import Controller
+from hil.runs import data as run_data
 from hil.tasks.task import Data
 
 BAUD = 921600
@@ -29,7 +29,7 @@ def step_seconds(address: str, task: str, hidden: int, batch: int, times: int) -
     """Seconds of a step of learning, the median of some."""
     asked = {"task": task, "device": address, "network": {"hidden": [hidden]}}
     config = build(asked, {"training": {"batch": batch}})
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    data = run_data.load_for(config)
     with drivers.open(address) as device:
         controller = Controller.open(config, device, data.spec)
         controller.write()

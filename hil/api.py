@@ -84,6 +84,7 @@ def train(
         ValueError: When something asked for does not exist or does not fit.
         DeviceError: When the device fails.
     """
+    from hil.config import Config
     from hil.loop.progress import also_call, display_progress
 
     names = {"class_names": class_names, "feature_names": feature_names}
@@ -91,6 +92,7 @@ def train(
     name, samples = _task_and_samples(task, y, test=test, validation=validation, **about)
     objects: dict[str, object] = {}
     settings = as_layer(task=name, device=device, rule=rule, seed=seed, **sections)
+    settings |= {key: None for key in sections if key not in Config.model_fields}  # is refused
     layer = name_objects(settings, objects)
     given: dict[str, Any] = {"start": start, "out": out, "record": record}
     trusted = Trust.of(layer, everything=trust, objects=objects)
@@ -313,9 +315,11 @@ def prepare(
     config = build(fitting, base, *layers)
     if config.start and samples is None and config.task == tasks.ARRAYS:
         samples = run_data.samples(Run.open(config.start))
+    if samples is not None:
+        samples = samples.split(in_order=config.training.carry)
     watch = watch or no_watcher
     watch(TrainingProgress("reading the samples"))
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction, samples)
+    data = run_data.load_for(config, samples)
     in_force().check(code_of(config))
     for name in config.report.sections:
         sections.get_of_run(name)

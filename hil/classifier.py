@@ -58,6 +58,7 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
         checkpoint_: What the training left, by name: weights asked for and stored, and all that the
             device remembers.
         steps_: Steps of learning from batches since the last `fit`.
+        online_prediction_: What `fit_batches` answered to each sample before it learned from it.
         estimator_: Estimator of hidden rates, where it is not the first one; else empty.
         preparation_: What was fitted to the features, by name.
     """
@@ -133,7 +134,7 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
             config = configuration.build(suggest_settings(size), own)
             # Nothing else needs samples to validate with.
             share = config.training.validation_fraction if config.training.patience else 0.0
-            data = self._data(x, targets, share, own["seed"])
+            data = self._data(x, targets, share, own["seed"], config.training.carry)
             data = replace(data, weights_train=weights)
             with Session.open(config, data, find_open_settings(own), initial=initial) as session:
                 state, _ = session.begin()
@@ -146,6 +147,7 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
         """Go once through batches, in one session of the device; see `fit_batches`."""
         with ExitStack() as stack:
             session: Session | None = None
+            answers: list[NDArray[np.float32]] = []
             is_first = not hasattr(self, "checkpoint_")
             for pair in batches:
                 if not isinstance(pair, tuple | list) or len(pair) != 2:
@@ -159,15 +161,23 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
                     session = self._take_up(x, targets, is_first, stack)
                 rows, size = self._preparation.apply(x, "X"), session.config.training.batch
                 asked = self._encode(targets)
+                if session.config.training.carry and len(asked) != size:
+                    raise ValueError(
+                        f"training.carry: a batch has {len(asked)} samples: give training.batch = "
+                        f"{size}, the next one of as many series"
+                    )
                 for start in range(0, len(asked), size):
                     part = slice(start, start + size)
                     batch = session.samples.batch(rows[part])
-                    session.controller.step(batch, asked[part], self.steps_, self.steps_ / ENDLESS)
+                    progress = self.steps_ / ENDLESS
+                    report = session.controller.step(batch, asked[part], self.steps_, progress)
+                    answers.append(report.outputs)
                     self.steps_ += 1
             if session is not None:
                 self._keep(session, session.controller.state())
         if session is None:
             raise ValueError("batches: there is none: give pairs (X, y)")
+        self.online_prediction_ = self._answer(np.concatenate(answers))
         return self
 
     def _take_up(
@@ -195,6 +205,7 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
             session.controller.restore(self.checkpoint_)
         if self.estimator_:
             session.controller.observer.use(self.estimator_)
+        session.controller.forget_series()
         return session
 
     def _validate(
@@ -207,6 +218,10 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
         self, targets: NDArray[Any], *classes: NDArray[Any]
     ) -> dict[str, NDArray[Any]]:
         """Name what outputs stand for by the first targets, or by classes, for a preparation."""
+        raise NotImplementedError
+
+    def _answer(self, scores: NDArray[np.float32]) -> NDArray[Any]:
+        """Give what scores stand for, as `predict` does."""
         raise NotImplementedError
 
     def _encode(self, targets: NDArray[Any]) -> NDArray[Any]:
@@ -230,11 +245,17 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
         return Preparation.from_json(self.preparation_, "preparation_")
 
     def _data(
-        self, x: NDArray[Any], targets: NDArray[Any], share: float = 0.0, seed: int = 0
+        self,
+        x: NDArray[Any],
+        targets: NDArray[Any],
+        share: float = 0.0,
+        seed: int = 0,
+        in_order: bool = False,
     ) -> Data:
         """The data of a training, a share of them to validate with."""
         prepared, asked = self._preparation, self._encode(targets)
-        rows, rng = prepared.apply(x, "x_train"), streams.generator(seed, "split")
+        rows = prepared.apply(x, "x_train")
+        rng = None if in_order else streams.generator(seed, "split")
         return Data(
             **split_off(rows, asked, share, rng),
             x_test=rows[:0],
@@ -341,6 +362,7 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):  # type: ignore[misc
         A call goes on where the last one, or `fit`, ended; the learning rate stays constant. One
         batch is held in memory at a time. The first of all decides how features are scaled and
         which settings suit; one of more than `training.batch` samples is learned from in parts.
+        With `training.carry` a batch is the next sample of as many series, which begin from reset.
 
         Args:
             batches: Gives pairs `(X, y)`.
@@ -389,7 +411,9 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):  # type: ignore[misc
         Args:
             X: Features, `(N, n)`.
         """
-        scores = self._scores(X)
+        return self._answer(self._scores(X))
+
+    def _answer(self, scores: NDArray[np.float32]) -> NDArray[Any]:
         labels: NDArray[Any] = self.classes_[scores.argmax(axis=1)]
         return labels
 

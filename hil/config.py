@@ -105,8 +105,10 @@ class NetworkSection(Section):
     initial_response: Literal["measured", "as_drawn"] = Field(
         "measured", description="`measured` scales weights into silent and saturated layers."
     )
-    full_scale: Positive | Literal["auto"] = Field(
-        "auto", description="Largest storable |weight|, times the root of the fan-in."
+    full_scale: Positive | tuple[Positive, ...] | Literal["auto"] = Field(
+        "auto",
+        description="Largest storable |weight|, times the root of the fan-in; of all projections, "
+        "or of each.",
     )
     time_constant: Positive | Literal["auto", "device"] = Field(
         "auto", description="Of membranes, in steps; `device` is what it comes with."
@@ -210,6 +212,14 @@ class TrainingSection(Section):
         description="Epochs without a better validation after which training stops; the best epoch "
         "is kept then. 0 goes through all and keeps the last.",
     )
+    carry: bool = Field(
+        False,
+        description="Whether samples follow each other in time: a batch is the next one of as many "
+        "streams, and the device keeps its state from one to the next.",
+    )
+    washout: Annotated[int, Field(ge=0, le=10**9)] = Field(
+        20, description="With `carry`, samples shown before the first of a series."
+    )
     class_weight: Literal["none", "balanced"] | dict[str, NonNegative] = Field(
         "none",
         description="Factor of the loss of each class by its label, or `balanced`: the samples by "
@@ -218,7 +228,7 @@ class TrainingSection(Section):
 
     def count_batches(self, samples: int) -> int:
         """Number of batches of an epoch over so many training samples."""
-        whole = -(-samples // self.batch)
+        whole = max(samples // self.batch, 1) if self.carry else -(-samples // self.batch)
         return min(whole, self.batches or whole)
 
     def count_samples(self, samples: int) -> int:

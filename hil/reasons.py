@@ -37,12 +37,13 @@ WORDS: Mapping[str, str] = {
     # a network to start from
     "model_time": "{seconds:g} s in a model of steps of {dt:g} s",
     "no_leak": "membranes of the model do not leak",
-    "largest_weight": "the largest weight of the model asks for it",
+    "nearest_weights": "what a device stores is then nearest to the weights of the model",
     "no_delayed_weights": "what the model delays has no weights",
     "missing_delays": "its delays, of up to {steps} steps, are left out: network.delays is 0",
     "cut_weights": "{count} of {size} weights of projection {projection} are cut to {most:g} "
     "thresholds, the most that the device stores",
     "current": "a current that is put in acts at once, without the synapses of CubaLIF",
+    "not_refractory": "neurons of the model are not refractory",
     "synapse": "an event acts over {seconds:g} s ({setting}), where that of a LIF acts at once",
     "decay": "of a {what} {here:.3g} is left after a step here, {there:.3g} in the model",
     "rounded": "{delay} (Delay): rounded to whole steps of {dt:g} s, by up to {most:.2g} of one",

@@ -47,7 +47,9 @@ class SpikingRegressor(RegressorMixin, SpikingEstimator):  # type: ignore[misc]
         Args:
             X: Features, `(N, n)`, or `(N, ...)` as `layout` says.
         """
-        scores = self._scores(X)
+        return self._answer(self._scores(X))
+
+    def _answer(self, scores: NDArray[np.float32]) -> NDArray[np.float64]:
         numbers = self._preparation.read_outputs(scores)
         return numbers[:, 0] if self._is_flat else numbers
 

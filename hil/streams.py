@@ -28,6 +28,7 @@ Stream = Literal[
     "show",
     "response",
     "part",
+    "washout",
 ]
 
 

@@ -275,8 +275,8 @@ class Device(ABC):
             SettingError: For a fault that the device or its network cannot have.
         """
         self._check_open()
-        faults = tuple(faults)
         check_faults(faults, self.info)
+        faults = tuple(faults)
         if self.__network is not None:
             complete = complete_faults(faults, self.__network, self.info)
             with DriverCall(self, "_set_faults"):

@@ -5,7 +5,7 @@ Terms of Raptis, Kapoor & Stratigopoulos 2024, SpikeFI (arXiv 2412.06795).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from pathlib import Path
@@ -103,12 +103,15 @@ TYPES = {  # of the fields of a `Fault`
 }
 
 
-def check_faults(faults: Iterable[Fault], info: DeviceInfo) -> None:
+def check_faults(faults: Sequence[Fault], info: DeviceInfo) -> None:
     """Refuse faults that a device cannot have, whatever its network.
 
     Raises:
         SettingError: Naming what is allowed.
     """
+    if not isinstance(faults, Sequence) or isinstance(faults, str | bytes):
+        given = shorten(repr(faults))
+        raise SettingError(f"faults = {given}: give a list of `Fault`, [] for none")
     for fault in faults:
         _check_types(fault)
         kind = fault.kind

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from drivers import Device
 from hil.characterisation import model_choice, prediction, twin
 from hil.characterisation.estimators import MeasuredValue
 from hil.characterisation.prediction import RateError
@@ -184,20 +185,15 @@ def count_stages(layers: Sequence[int]) -> int:
 
 
 def characterise(
-    url: str,
-    layers: Sequence[int],
-    path: Path,
-    watch: Watch = ignore_stage,
-    session: str | Path | None = None,
+    device: Device, layers: Sequence[int], path: Path, watch: Watch = ignore_stage
 ) -> dict[str, Any]:
     """Measure a device, write its twin, and say how well the twin predicts the device.
 
     Args:
-        url: Address of the device.
+        device: The device; what was on it is lost.
         layers: Sizes of the network to map on it, the input first.
         path: The twin, a `.toml`; its arrays (`.npz`) and the record (`.json`) lie beside it.
         watch: Called with the name of each measurement before it starts.
-        session: File to record the session with the device to.
 
     Returns:
         The record, as in the `.json` file.
@@ -212,15 +208,14 @@ def characterise(
 
     twin.check_path(path)
     sizes = tuple(layers)
-    with drivers.open(url, record=session) as device:
-        surveyed = survey(device, sizes, watch=watch)
-        selected = model_choice.choose_model(device, surveyed, watch)
-        twin.write(surveyed, path, selected.choice, selected.storage)
-        watch("prediction: the device itself")
-        held_out = prediction.draw_prediction_set(device, sizes)
-        prediction.map_network(device, held_out)
-        measured, _ = prediction.measure_rates(device, held_out)
-        again, _ = prediction.measure_rates(device, held_out, trial=1)
+    surveyed = survey(device, sizes, watch=watch)
+    selected = model_choice.choose_model(device, surveyed, watch)
+    twin.write(surveyed, path, selected.choice, selected.storage)
+    watch("prediction: the device itself")
+    held_out = prediction.draw_prediction_set(device, sizes)
+    prediction.map_network(device, held_out)
+    measured, _ = prediction.measure_rates(device, held_out)
+    again, _ = prediction.measure_rates(device, held_out, trial=1)
     errors: dict[str, RateError] = {"device itself": prediction.compare_rates(again, measured)}
     ideal = f"emulator:ideal?neuron=lif&reset={surveyed.reset}&dt={surveyed.dt}"
     for name, address in (("twin", f"emulator:{path}"), ("ideal model", ideal)):

@@ -217,12 +217,7 @@ def count_stages(layers: Sequence[int]) -> int:
     return 1 + (ROUNDS + 1) * (LAYER_STAGES * (len(layers) - 1) + DEVICE_STAGES)
 
 
-def calibrate(
-    url: str,
-    layers: Sequence[int],
-    watch: Watch = ignore_stage,
-    record: str | Path | None = None,
-) -> Calibration:
+def calibrate(device: Device, layers: Sequence[int], watch: Watch = ignore_stage) -> Calibration:
     """Measure and correct a device in turn, until it gets no better.
 
     Threshold over gain is brought to one nominal threshold, the time constant to its nominal value.
@@ -230,46 +225,42 @@ def calibrate(
     settings of all neurons bring the mean there.
 
     Args:
-        url: Address of the device.
+        device: The device; what was on it is lost.
         layers: Sizes of the network to map on it, the input first.
         watch: Called with the name of each measurement before it starts.
-        record: File to record the session with the device to.
 
     Raises:
         DeviceError: When the device cannot hold the network, or fails.
         ValueError: When it offers no setting that could help, or shows nothing to go by.
     """
-    import drivers
-
-    sizes = tuple(layers)
-    with drivers.open(url, record=record) as device:
-        movable = [s for s in device.info.neuron.settings if s.role in MOVES]
-        offered = [s for s in movable if s.per_neuron] or movable
-        if not offered:
-            raise ValueError(
-                f"{url} offers no setting of the role {' or '.join(MOVES)}: it cannot be calibrated"
-            )
-        check_capacity(device, sizes)
-        measure = _measurer(device, sizes, offered, watch)
-        asked: ByLayer = {s.name: [np.full(n, s.default) for n in sizes[1:]] for s in offered}
-        best = asked
-        distance: ByLayer = {s.name: [np.full(n, np.inf) for n in sizes[1:]] for s in offered}
-        before: dict[str, TargetSpread] = {}
-        for number in range(ROUNDS):
-            measured = measure(asked, number)
-            before = before or _spreads(measured)
-            if not any(np.isfinite(s.mean) for s in before.values()):
-                raise ValueError(f"{url} shows nothing by which it could be calibrated")
-            last = _total(distance)
-            best, distance = _keep_best_values(offered, best, distance, asked, measured)
-            if _total(distance) > BETTER * last:
-                break
-            # From the values that were asked for: a device does not report those it applied.
-            asked = {s.name: _correct(s, asked[s.name], measured[s.name]) for s in offered}
-        # Choosing the nearest of noisy values makes them look nearer than they are: measure again.
-        after = _spreads(measure(best, ROUNDS))
-        settings, trims = _split_settings(offered, best)
-        return Calibration(device.info.identity, sizes, settings, trims, before, after)
+    sizes, name = tuple(layers), device.info.identity.name
+    movable = [s for s in device.info.neuron.settings if s.role in MOVES]
+    offered = [s for s in movable if s.per_neuron] or movable
+    if not offered:
+        raise ValueError(
+            f"{name} offers no setting of the role {' or '.join(MOVES)}: it cannot be calibrated"
+        )
+    check_capacity(device, sizes)
+    measure = _measurer(device, sizes, offered, watch)
+    asked: ByLayer = {s.name: [np.full(n, s.default) for n in sizes[1:]] for s in offered}
+    best = asked
+    distance: ByLayer = {s.name: [np.full(n, np.inf) for n in sizes[1:]] for s in offered}
+    before: dict[str, TargetSpread] = {}
+    for number in range(ROUNDS):
+        measured = measure(asked, number)
+        before = before or _spreads(measured)
+        if not any(np.isfinite(s.mean) for s in before.values()):
+            raise ValueError(f"{name} shows nothing by which it could be calibrated")
+        last = _total(distance)
+        best, distance = _keep_best_values(offered, best, distance, asked, measured)
+        if _total(distance) > BETTER * last:
+            break
+        # From the values that were asked for: a device does not report those it applied.
+        asked = {s.name: _correct(s, asked[s.name], measured[s.name]) for s in offered}
+    # Choosing the nearest of noisy values makes them look nearer than they are: measure again.
+    after = _spreads(measure(best, ROUNDS))
+    settings, trims = _split_settings(offered, best)
+    return Calibration(device.info.identity, sizes, settings, trims, before, after)
 
 
 def _measurer(

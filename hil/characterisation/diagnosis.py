@@ -234,6 +234,8 @@ def tabulate(result: Diagnosis) -> list[tuple[str, ...]]:
     rows = []
     for fault, certainty in zip(result.faults, result.certainty, strict=True):
         entry = {"value": "", "bit": "", **describe_fault(fault)}
+        if fault.kind == "flipped_bit":
+            entry["bit"] = fault.bit
         listed = ", ".join([*map(str, entry["where"][:8]), *["..."] * (certainty.size > 8)])
         place = f"{'layer' if fault.kind in NEURONS else 'projection'} {fault.place}"
         given = (str(entry["value"]), str(entry["bit"]), str(certainty.size))

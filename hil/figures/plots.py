@@ -30,7 +30,7 @@ CURVES = 8  # channels of a signal that are drawn as curves; of more, a map
 MARKED = 40  # points of a line below which each has a mark
 FIELDS = 90  # of a cloud of points along each axis, as an image
 NAMED, LONGEST = 12, 12  # classes that an axis names, and characters of a name
-DIRECT = 4  # curves of a plot above which each has its name at its end, and no legend
+DIRECT = 4  # curves of a plot above which each has its name at its end, no legend and no band
 SQUEEZED, FEW_ERRORS = 0.85, 0.8  # of the range of shares, and the share, that half are above
 LEAST_SPAN = 0.05  # of shares from the clear to the full colour of a map
 STROKE = 0.38  # half the length of the stroke of a spike, in rows
@@ -104,7 +104,7 @@ def plot_lines(
     heading: str = "",
     log: bool = False,
 ) -> Figure:
-    """Draw curves, with shaded bands for their intervals.
+    """Draw curves, with shaded bands for their intervals; of many, one interval each, side by side.
 
     Args:
         lines: The curves.
@@ -142,16 +142,18 @@ def _make_share_axis(label: str, values: Sequence[float]) -> Axis:
 
 
 def draw_lines(panel: Panel, lines: Sequence[Line]) -> None:
-    """Draw curves with shaded bands for their intervals."""
-    for line in lines:
+    """Draw curves with their intervals."""
+    for number, line in enumerate(lines):
         colour, dash = look_of(line.shade)
         bands = zip(line.x, line.intervals, strict=False)
         bounded = [(place, *bounds) for place, bounds in bands if bounds]
-        if len(bounded) > 1:
+        if len(lines) > DIRECT and bounded:  # bands of so many would hide each other
+            place, *ends = bounded[(2 * number + 1) * len(bounded) // (2 * len(lines))]
+            panel.draw_segments(((place,), (place,)), ((ends[0],), (ends[1],)), colour, width=1.5)
+        elif len(bounded) > 1:
             places, low, high = np.array(bounded).T
             outline = np.concatenate([low, high[::-1]])
-            opacity = 0.15 if len(lines) <= DIRECT else 0.06
-            panel.fill(np.concatenate([places, places[::-1]]), outline, colour, opacity)
+            panel.fill(np.concatenate([places, places[::-1]]), outline, colour, 0.15)
         panel.draw_line(line.x, line.y, colour, dash=dash, label=line.label)
         if len(line.x) < MARKED:
             panel.draw_points(line.x, line.y, colour)

@@ -59,9 +59,19 @@ def eligibility_gradients(
     share = observation.error.dtype.type(1 / (steps * batch))
     weighted = [np.broadcast_to(delta * share, (steps, *delta.shape[1:])) for delta in deltas]
     before = [observation.inputs[np.newaxis]]
-    if observation.input_trace is not None:
-        before = [low_pass(observation.input_trace, decay)]
-    before += [low_pass(raster, decay) for raster in observation.spikes]
+    source = observation.input_trace
+    if (
+        observation.earlier and source is not None
+    ):  # what came before the batch still has a part in what comes of it
+        past, routes = len(observation.earlier[0]), observation.connections
+        reach = min(max(int(route.lag + np.max(route.delay)) for route in routes), past)
+        pairs = zip(observation.earlier, (source, *observation.spikes), strict=True)
+        before = [low_pass(np.concatenate(pair), decay)[past - reach :] for pair in pairs]
+        weighted = [np.pad(delta, ((reach, 0), (0, 0), (0, 0))) for delta in weighted]
+    else:
+        if source is not None:
+            before = [low_pass(source, decay)]
+        before += [low_pass(raster, decay) for raster in observation.spikes]
     return [
         correlate(before[route.source], weighted[route.target - 1], route, route.lag)
         for route in observation.connections

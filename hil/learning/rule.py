@@ -110,6 +110,8 @@ class Observation:
         routes: Where each projection leads, in the order of the weights: those from layer to layer
             first, then those from a hidden layer to itself. Empty where there are only the former.
         spikes: Raster of each hidden layer, measured or estimated, `(T, B, n_l)`, with traces.
+        earlier: Input and raster of each hidden layer in the steps before the batch, `(H, B, n_l)`,
+            where the device runs on and the rule asks for traces; else empty.
         running_error: The error that the readout up to each step would have, `(T, B, C)`, where
             the rule asks for it.
         model: What the host takes for nominal of the neuron and the readout.
@@ -133,6 +135,7 @@ class Observation:
     perturbed: tuple[PerturbedEvaluation, ...] = ()
     routes: tuple[Route, ...] = ()
     spikes: tuple[Matrix, ...] = ()
+    earlier: tuple[Matrix, ...] = ()
     running_error: Matrix | None = None
     model: HostModel | None = None
     pulls: tuple[Matrix, ...] = ()

@@ -28,6 +28,7 @@ from hil.loop.supervised_device import ModelDevice, SupervisedDevice
 from hil.loop.train_state import StepReport, weights_in
 from hil.tasks import Data
 from hil.tasks.samples import Samples, SampleSpec
+from hil.tasks.series import cut_series
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -92,7 +93,9 @@ class Controller:
             DeviceError: When the device has no room for the network, or fails.
         """
         layers = mapping.layers(config, spec)
-        supervised = SupervisedDevice(device, mapping.network(config, device.info, layers, initial))
+        washout = config.training.washout if config.training.carry else None
+        on_device = mapping.network(config, device.info, layers, initial)
+        supervised = SupervisedDevice(device, on_device, washout)
         encode = mapping.encoder(config, device.info)
         kind = encode(spec.blank(1), streams.generator(config.seed, "encode")).kind
         name, optimiser = config.rule["name"], optimisers.build(**config.optimiser.model_dump())
@@ -102,6 +105,11 @@ class Controller:
             raise ValueError(
                 f"{what} needs classes, and targets of task {config.task} are real numbers: take "
                 f"{'another rule, such as adfa' if rule.needs_labels else '--set readout.loss=mse'}"
+            )
+        if config.training.carry and (rule.propose or rule.model):
+            raise ValueError(
+                f"training.carry: rule {name} runs each batch more than once: take another rule, "
+                "such as adfa"
             )
         model = ModelDevice.open(config, rule, layers, kind, initial) if rule.model else None
         seen = replace(rule, needs_traces=False) if model else rule
@@ -215,6 +223,7 @@ class Controller:
             int(np.count_nonzero(right)),
             (*decoded.hidden, decoded.rate),
             decoded.membranes,
+            logits,
             decoded.held,
         )
 
@@ -307,15 +316,61 @@ class Controller:
         Returns:
             `(N,)` predicted classes, their logits `(N, C)`, and whether any output fired `(N,)`.
         """
-        size = self.config.training.batch
-        starts, answers = range(0, len(x), size), []
-        for number, start in enumerate(starts):
-            rows = Data.batch(x[start : start + size])
-            answers.append(self.predict(rows, stream, index, number))
+        size, batches = self.config.training.batch, list[Any]()
+        if self.config.training.carry:  # each longer than what is shown before it
+            series = cut_series(len(x), min(size, len(x) // (self.config.training.washout + 1)))
+            batches = [*series]
+            self.begin_series(x, series[0], stream, index)
+        else:
+            batches = [slice(start, start + size) for start in range(0, len(x), size)]
+        answers = []
+        for number, rows in enumerate(batches):
+            answers.append(self.predict(Data.batch(x[rows]), stream, index, number))
             if watch is not None:
-                watch(number + 1, len(starts))
-        classes, logits, fired = zip(*answers, strict=True)
-        return np.concatenate(classes), np.concatenate(logits), np.concatenate(fired)
+                watch(number + 1, len(batches))
+        classes, logits, fired = map(np.concatenate, zip(*answers, strict=True))
+        if self.config.training.carry:  # one series after the other
+            order = np.arange(len(classes)).reshape(series.shape).T.ravel()[: len(x)]
+            classes, logits, fired = classes[order], logits[order], fired[order]
+        return classes, logits, fired
+
+    def begin_series(
+        self,
+        x: Samples,
+        rows: NDArray[np.int64],
+        stream: streams.Stream,
+        *index: int,
+        learning: bool = False,
+    ) -> None:
+        """Begin series anew, whose runs go on from each other; none where each is from reset.
+
+        What comes before their first samples is shown from reset, `training.washout` samples;
+        where there is less, the very first one until then.
+
+        Args:
+            x: All samples, prepared.
+            rows: Number of the first sample of each series, `(B,)`.
+            stream: Stream of the randomness.
+            index: Its index.
+            learning: Whether the series will be learned from.
+        """
+        if not self.config.training.carry:
+            return
+        self.forget_series()
+        probes = self.observer.probes if learning else self.observer.output_probes
+        seed = streams.trial(self.config.seed, stream, *index)
+        for back in range(self.config.training.washout, 0, -1):
+            batch = Data.batch(x[np.maximum(rows - back, 0)])
+            stimulus = self.encode(batch, streams.generator(seed, "washout", back))
+            trial = streams.trial(seed, "washout", back)
+            readout = self.supervised.run(stimulus, probes, trial)
+            if learning:
+                self.observer.decode(readout, stimulus, self.supervised.stored)
+
+    def forget_series(self) -> None:
+        """Begin the next run from reset, where each goes on from the one before."""
+        self.supervised.begin_series()
+        self.observer.begin_series()
 
     def stimulus(self, x: mapping.Batch, stream: streams.Stream, *index: int) -> Stimulus:
         """Encode samples with the randomness of a stream."""

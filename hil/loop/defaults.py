@@ -81,7 +81,7 @@ class Choice:
     """
 
     setting: str
-    value: str | int | float | list[int]
+    value: str | int | float | list[int] | list[float]
     reason: Reason
 
     def __str__(self) -> str:

@@ -20,12 +20,14 @@ from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop
 from hil.tasks import augmentation, labels
 from hil.tasks.samples import Signals
+from hil.tasks.series import cut_series
 
 if TYPE_CHECKING:
     from hil.runs.folder import Arrays
     from hil.tasks import Data
 
 CHECKPOINT_SECONDS = 20.0
+TINY = np.finfo(float).tiny
 
 
 class Interrupted(Exception):
@@ -74,6 +76,7 @@ class Training:
         self._weights = labels.sample_weights(
             asked, data.preparation.labels, data.y_train, data.weights_train
         )
+        self._spread = np.maximum(data.y_train.var(axis=0, dtype=np.float64), TINY)
         self._maps = self._config.augmentation.model_dump()
         self._image = data.image_shape if any(self._maps.values()) else None
         self._batches = self._config.training.count_batches(len(data.y_train))
@@ -90,7 +93,7 @@ class Training:
         Args:
             after_step: Called with what each step of learning gave.
         """
-        order, order_epoch = np.empty(0, np.int64), -1
+        order, order_epoch = list[NDArray[np.int64]](), -1
         while True:
             epoch, batch = divmod(self._state.step, self._batches)
             if batch == 0 and self._state.tally.samples:
@@ -99,10 +102,9 @@ class Training:
                 self._return_to_best()
                 return
             if epoch != order_epoch:
-                shuffle = streams.generator(self._config.seed, "order", epoch)
-                order, order_epoch = shuffle.permutation(len(self._data.y_train)), epoch
-            size = self._config.training.batch
-            report = self._step(order[batch * size : (batch + 1) * size])
+                order, order_epoch = self._order(epoch), epoch
+                self._begin_series(order[batch], epoch, batch)
+            report = self._step(order[batch])
             if after_step is not None:
                 after_step(report)
             self._stop.deferrable = True
@@ -110,6 +112,26 @@ class Training:
             self._heed_stop()
             if time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
                 self._save()
+
+    def _begin_series(self, rows: NDArray[np.int64], epoch: int, batch: int) -> None:
+        training, step = self._config.training, self._state.step
+        if training.carry and batch:
+            note = (
+                "a checkpoint has no membranes: the device is shown the last "
+                f"{training.washout} samples again"
+            )
+            self._watch(TrainingProgress("train", step, self._total, epoch + 1, note=note))
+        x = self._data.x_train
+        self._controller.begin_series(x, rows, "encode", step, learning=True)
+
+    def _order(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Numbers of the samples of each batch of an epoch."""
+        training, samples = self._config.training, len(self._data.y_train)
+        if training.carry:
+            many = min(training.batch, samples)
+            return [*cut_series(samples - samples % many, many)]
+        order = streams.generator(self._config.seed, "order", epoch).permutation(samples)
+        return np.split(order, range(training.batch, samples, training.batch))
 
     def _is_past_best(self, epoch: int) -> bool:
         """Tell if validation has not become better for as long as is waited for."""
@@ -138,6 +160,9 @@ class Training:
         weights = None if self._weights is None else self._weights[rows]
         report = self._controller.step(x, y, step, step / self._total, weights)
         self._state.tally.add(report, len(rows))
+        if self._data.is_real:
+            squares = np.square(report.outputs - y.astype(np.float64)) / self._spread
+            self._state.tally.squares += float(squares.mean(axis=1).sum())
         self._state.statistics.add(y, report.activity, report.membrane)
         self._state.step += 1
         return report
@@ -170,6 +195,7 @@ class Training:
             "step": state.step,
             "train_loss": tally.loss / tally.samples,
             "train_accuracy": None if self._data.is_real else tally.correct / tally.samples,
+            "train_nrmse": np.sqrt(tally.squares / tally.samples) if self._data.is_real else None,
             "validation_accuracy": accuracy,
             "validation_nrmse": nrmse,
             "hidden_rates": [total / tally.samples for total in tally.hidden_rates],

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil import config as configuration
-from hil import tasks
 from hil.exchange.model import read_model
 from hil.extensions import in_force
 from hil.loop import findings, initialisation
@@ -109,7 +108,7 @@ def _evaluate_model(
     record: str | Path | None,
 ) -> dict[str, Any]:
     config = configuration.build(initialisation.start_settings(start, layer), layer)
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    data = run_data.load_for(config)
     in_force().check(code_of(config))
     open_settings = find_open_settings(layer, starts=True)
     with Session.open(config, data, open_settings, record=record) as session:

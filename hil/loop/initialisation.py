@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import DeviceInfo
+from drivers import DeviceInfo, WeightFormat
 from drivers.contract.arrays import select_prefix
 from drivers.errors import name_source
 from drivers.files.bounded import read_bytes
@@ -34,10 +34,11 @@ from hil.learning.feedback import feedback_matrices, paths_to_output
 from hil.loop import mapping
 from hil.loop.defaults import Choice, apply_choices
 from hil.loop.health import find_better_estimator
-from hil.loop.mapping import Batch
 from hil.loop.observation.estimation import EstimatorFit
 from hil.reasons import Reason, because
 from hil.runs.folder import SOURCE_EULER, SOURCE_MODEL, SOURCE_STEP, Arrays, Run
+from hil.tasks import Data
+from hil.tasks.samples import Samples
 
 if TYPE_CHECKING:
     from hil.config import Config
@@ -45,13 +46,14 @@ if TYPE_CHECKING:
     from hil.loop.controller import Controller
     from hil.loop.observation.observer import DecodedReadout
     from hil.loop.train_state import TrainState
-    from hil.tasks import Data
     from hil.tasks.preparation import Preparation
 
 # Working range of the mean rate of a layer, spikes per step; runs to bring a layer into it.
 LOWEST, HIGHEST = 0.02, 0.6
 RUNS = 6
 MODEL = ".nir"  # ending of a model
+SHARES = [share / 20 for share in range(20, 3, -1)]  # of the largest weight, as full scales
+SOME = 100_000  # weights that they are tried with
 
 
 # -- starting from a run or a model ----------------------------------------------------------------
@@ -178,22 +180,37 @@ def _note_missing_delays(config: Config, longest: int) -> list[Choice]:
 def _choose_full_scale(
     config: Config, info: DeviceInfo, placed: PlacedModel, arrays: Arrays
 ) -> list[Choice]:
-    """A full scale for the largest weight, where nobody asked for one and it does not fit.
+    """Full scales for the weights, where nobody asked for any and those usual do not fit.
 
     By a kernel's fan-in, which is small, the full scale would be far beyond its weights.
     """
-    largest = [abs(matrix).max() for matrix in placed.weights]
-    sizes = [arrays[f"weights/{p}"].size / m.shape[1] for p, m in enumerate(placed.weights)]
-    fan_in = list(map(math.ceil, sizes))
-    needed = max(most * math.sqrt(n) for most, n in zip(largest, fan_in, strict=True))
-    needed = round(float(needed) * (1 + 1e-6), 6)
-    fits = not select_prefix(arrays, "synapses/") and all(
-        most <= mapping.full_scale(config, info.weight_format(p), n)
-        for p, (most, n) in enumerate(zip(largest, fan_in, strict=True))
-    )
-    if fits or config.network.full_scale != "auto":
+    if config.network.full_scale != "auto":
         return []
-    return [Choice("network.full_scale", needed, because("largest_weight"))]
+    fits, needed = not select_prefix(arrays, "synapses/"), []
+    for p, matrix in enumerate(placed.weights):
+        weights, form = arrays[f"weights/{p}"].astype(np.float32), info.weight_format(p)
+        fan_in = math.ceil(weights.size / matrix.shape[1])
+        fits &= bool(abs(weights).max() <= mapping.full_scale(config, form, p, fan_in))
+        cells = np.asarray(arrays.get(f"cells/{p}", np.zeros(weights.shape)), np.int32)
+        fixed = weights[cells < 0]
+        scale = _find_nearest_scale(weights, form, float(abs(fixed).max(initial=0)))
+        needed.append(round(scale * math.sqrt(fan_in), 6))
+    if fits:
+        return []
+    return [Choice("network.full_scale", needed, because("nearest_weights"))]
+
+
+def _find_nearest_scale(weights: NDArray[np.float32], form: WeightFormat, least: float) -> float:
+    """Find the full scale whose levels lie nearest to weights, by their squares.
+
+    With few levels it is less than the largest weight, which is cut, but `least` is not.
+    """
+    some = weights.reshape(-1)[:: max(weights.size // SOME, 1)]
+    largest = float(abs(weights).max()) * (1 + 1e-6) or 1.0
+    scales = [largest * share for share in SHARES] if form.levels else [largest]
+    within = [max(s, form.minimum_full_scale, least) for s in scales]
+    off = [float(np.square(form.quantise(some.copy(), s) - some).sum()) for s in within]
+    return within[int(np.argmin(off))]
 
 
 def _note_cut_weights(info: DeviceInfo, placed: PlacedModel) -> list[Reason]:
@@ -227,7 +244,7 @@ def adjust_initial_response(
         What was chosen: a factor for each layer that was brought inside, and the estimator where
         it is another than the one that `auto` takes first.
     """
-    x = data.batch(data.x_train[: controller.config.training.batch])
+    x = data.x_train[: controller.config.training.batch]
     choices, seen = [], None
     if drawn and controller.config.network.initial_response == "measured":
         for layer in range(1, controller.depth):
@@ -243,7 +260,7 @@ def adjust_initial_response(
 
 
 def _scale_layer(
-    controller: Controller, x: Batch, layer: int
+    controller: Controller, x: Samples, layer: int
 ) -> tuple[Choice | None, DecodedReadout]:
     """Scale the weights into one layer; they stay as drawn where no factor helps."""
     projection = layer - 1
@@ -297,7 +314,7 @@ def _replace_weights(controller: Controller, projection: int, weights: NDArray[n
     controller.supervised.write(projection, controller.weights[projection])
 
 
-def observe_batch(controller: Controller, x: Batch, layer: int, run: int) -> DecodedReadout:
+def observe_batch(controller: Controller, x: Samples, layer: int, run: int) -> DecodedReadout:
     """Run a batch with the probes of a learning step, without learning from it.
 
     Args:
@@ -306,7 +323,8 @@ def observe_batch(controller: Controller, x: Batch, layer: int, run: int) -> Dec
         layer: With `run`, what its randomness is named by.
         run: See `layer`.
     """
-    stimulus = controller.stimulus(x, "response", layer, run)
+    controller.begin_series(x, np.arange(len(x)), "response", layer, run)
+    stimulus = controller.stimulus(Data.batch(x), "response", layer, run)
     trial = streams.trial(controller.config.seed, "response", layer, run)
     readout = controller.supervised.run(stimulus, controller.observer.probes, trial)
     return controller.observer.decode(readout, stimulus, controller.supervised.stored)

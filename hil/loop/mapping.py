@@ -71,7 +71,7 @@ def network(
     projections = []
     for p, (source, target) in enumerate(config.network.connections):
         fan_in = math.ceil(math.prod(shapes[p]) / layers[target])
-        scale = full_scale(config, info.weight_format(p), fan_in)
+        scale = full_scale(config, info.weight_format(p), p, fan_in)
         projections.append(Projection(source, target, scale, delays[p], places[p]))
     chain = Network.feed_forward(layers, (), settings, trims)
     return replace(chain, projections=tuple(projections))
@@ -117,9 +117,17 @@ def time_constant(config: Config, info: DeviceInfo) -> dict[str, float]:
     return {setting.name: min(max(wanted * info.timing.dt, setting.minimum), setting.maximum)}
 
 
-def full_scale(config: Config, form: WeightFormat, fan_in: int) -> float:
-    """Largest storable |weight| of a projection, within what the device allows."""
+def full_scale(config: Config, form: WeightFormat, projection: int, fan_in: int) -> float:
+    """Largest storable |weight| of a projection, within what the device allows.
+
+    Raises:
+        ValueError: When the full scales asked for are not one of each projection.
+    """
     asked = config.network.full_scale
+    if isinstance(asked, tuple):
+        if len(asked) != (many := len(config.network.connections)):
+            raise ValueError(f"network.full_scale: {len(asked)} numbers: give one, or {many}")
+        asked = asked[projection]
     # With few levels a wide range would round every small weight to zero.
     steps = math.inf if form.levels is None else form.levels // 2
     factor = min(FULL_SCALE, STEP * steps) if asked == "auto" else asked

@@ -20,7 +20,7 @@ from drivers.errors import name_source
 from drivers.session import Recorded
 from drivers.session.file import check_free
 from hil import config as configuration
-from hil import streams, tasks
+from hil import streams
 from hil.characterisation import unstated
 from hil.learning import rate_estimators
 from hil.loop import costs
@@ -32,6 +32,7 @@ from hil.loop.initialisation import adjust_initial_response, load_initial_weight
 from hil.loop.progress import Watcher, no_watcher
 from hil.loop.train_state import TrainState
 from hil.process import Stop, limit_blas_threads
+from hil.runs import data as run_data
 from hil.tasks import Data
 from hil.trust import open_device
 
@@ -275,7 +276,7 @@ class Session:
         predicted, logits, _ = self.controller.classify(x, stream, 0, watch)
         used = counted.usage - before
         if metrics is None:
-            first = Data.batch(x[: config.training.batch])
+            first = x[: config.training.batch]
             hidden = observe_batch(self.controller, first, 0, 0).hidden
             metrics = [{"hidden_rates": [float(rate.mean()) for rate in hidden]}]
         paid = costs.of_inference(
@@ -327,7 +328,7 @@ def resolve_config(sections: Mapping[str, Any]) -> Config:
         DeviceError: When there is no such device.
     """
     config = configuration.build(sections)
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    data = run_data.load_for(config)
     with open_device(config) as device:
         return _resolve(config, find_open_settings(sections, starts=True), device, data, None)[0]
 

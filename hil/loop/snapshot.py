@@ -67,6 +67,7 @@ def gather(
             probes[f"membrane_{layer}"] = Probe(
                 layer, "membrane", tuple(int(n) for n in neurons), every=every
             )
+    controller.begin_series(data.x_test, rows, "show")
     readout = controller.supervised.run(
         controller.stimulus(x, "show"),
         list(dict.fromkeys([*probes.values(), *controller.observer.output_probes])),

@@ -6,6 +6,7 @@ A second one may stand for it, for rules that go back through a model of the dev
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -59,13 +60,17 @@ class SupervisedDevice:
         costs: What the device paid since the training began.
     """
 
-    def __init__(self, device: Device, network: Network) -> None:
+    def __init__(self, device: Device, network: Network, series: int | None = None) -> None:
         """Configure a network.
 
         Args:
             device: The open device.
             network: As `Device.configure` takes it.
+            series: Runs to keep, so that each goes on from the one before, by a device that has
+                restarted, too; None begins each from reset.
         """
+        self._before = None if series is None else deque[tuple[Stimulus, int]](maxlen=series + 1)
+        self._is_lost = False
         self._device, self._network, self.clock = device, network, Clock()
         self.costs, self.stored = Costs.none(network.shapes), list[Matrix]()
         self._perform(device.configure, network)
@@ -77,9 +82,22 @@ class SupervisedDevice:
         self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe]
     ) -> None:
         """Refuse, as `run` would, what the device cannot serve; runs nothing."""
-        batch = min(batch, self._largest_batch)
-        for each in self._rounds_of(probes):
-            self._device.check_run(kind, batch, steps, list(each.values()))
+        rounds, most = self._rounds_of(probes), self._largest_batch
+        if self._before is not None:
+            has = "training.carry: each sample is run once and from where the last one ended"
+            if not self._device.info.abilities.runs_on:
+                raise ValueError(f"{has}: this device begins each run from reset: leave it out")
+            if batch > most:
+                raise ValueError(f"{has}: this device takes {most} at once: lower training.batch")
+            if len(rounds) > 1:
+                raise ValueError(f"{has}: this device shows a layer in parts: set observe=output")
+        for each in rounds:
+            self._device.check_run(kind, min(batch, most), steps, list(each.values()))
+
+    def begin_series(self) -> None:
+        """Begin the next run from reset, where each goes on from the one before."""
+        if self._before is not None:
+            self._before.clear()
 
     def run(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int) -> Readout:
         """Run a batch, as `Device.run` does, whatever the device takes and shows at once.
@@ -97,7 +115,9 @@ class SupervisedDevice:
         readouts, groups = [], self._rounds_of(probes)
         for each in groups:
             asked = list(each.values())
-            readout = self._perform(self._device.run, stimulus, asked, trial=trial)
+            readout = self._perform(self._run_on, stimulus, asked, trial)
+            if self._before is not None:
+                self._before.append((stimulus, trial))
             self.costs.count_run(stimulus, readout)
             readouts.append(readout)
         return readouts[0] if len(readouts) == 1 else join_groups(groups, readouts)
@@ -135,6 +155,14 @@ class SupervisedDevice:
         self.stored = [state[f"stored/{p}"].astype(np.float32) for p in range(len(self.stored))]
         return True
 
+    def _run_on(self, stimulus: Stimulus, probes: Sequence[Probe], trial: int) -> Readout:
+        """Run a batch; show a device that has restarted in a series what came before it again."""
+        before = self._before or ()
+        for number, (earlier, name) in enumerate(before if self._is_lost else ()):
+            self._device.run(earlier, trial=name, carry=number > 0)
+        self._is_lost = False
+        return self._device.run(stimulus, probes, trial=trial, carry=bool(before))
+
     def _rounds_of(self, probes: Sequence[Probe]) -> list[Group]:
         """The runs that answer some probes; those of a step are the same for all steps."""
         key = tuple(probes)
@@ -170,6 +198,7 @@ class SupervisedDevice:
 
     def _bring_back(self) -> None:
         """Give the device the network and the weights that it had."""
+        self._is_lost = True
         self._device.configure(self._network)
         for projection, weights in enumerate(self.stored):
             stored = self._device.write_weights(projection, weights)

@@ -30,6 +30,7 @@ class StepReport:
         activity: Spikes per step of each layer, the output last, `(B, n_l)`.
         membrane: Mean membrane of each layer, in thresholds, `(B, n_l)`; all zero where the device
             does not show it.
+        outputs: Logits of each sample, `(B, C)`, before it was learned from.
         held: Output rates `(B, C)` by the estimators that are held against the measured ones.
     """
 
@@ -37,6 +38,7 @@ class StepReport:
     correct: int
     activity: tuple[Matrix, ...]
     membrane: tuple[Matrix, ...]
+    outputs: Matrix
     held: Mapping[str, Matrix]
 
 
@@ -47,6 +49,7 @@ class Tally:
     samples: int = 0
     correct: int = 0
     loss: float = 0.0
+    squares: float = 0.0  # of errors in the spread of their targets
     output_rate: float = 0.0
     hidden_rates: list[float] = field(default_factory=list)
     fit: EstimatorFit = field(default_factory=EstimatorFit)

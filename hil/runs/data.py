@@ -19,6 +19,7 @@ from hil.tasks.preparation import Preparation
 from hil.tasks.sample_set import SampleSet
 
 if TYPE_CHECKING:
+    from hil.config import Config
     from hil.runs.folder import Run
     from hil.tasks import Data
 
@@ -50,7 +51,7 @@ def load(run: Run, moved: str | Path | None = None) -> Data:
     task = config.task if own is None else str(own)
     kept = samples(run) if is_kept else None
     try:
-        data = tasks.load(task, config.seed, config.training.validation_fraction, kept)
+        data = load_for(config, kept, task)
     except ValueError as error:
         if is_kept:
             raise FileFormatError(f"{run.path / SAMPLES}: {error}") from None
@@ -65,6 +66,19 @@ def load(run: Run, moved: str | Path | None = None) -> Data:
             f"{record['sha256'][:12]}, now {data.sha256[:12]}): {how}"
         )
     return data
+
+
+def load_for(config: Config, given: SampleSet | None = None, task: str | None = None) -> Data:
+    """Load the samples that a configuration asks for, as `hil.tasks.load` does.
+
+    Args:
+        config: The configuration.
+        given: As there.
+        task: Name of its task, where that is another one by now.
+    """
+    training = config.training
+    seed, share = config.seed, training.validation_fraction
+    return tasks.load(task or config.task, seed, share, given, in_order=training.carry)
 
 
 def samples(run: Run) -> SampleSet:

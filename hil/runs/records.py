@@ -149,6 +149,7 @@ class EpochRecord(Record):
     step: Count
     train_loss: Annotated[float, Field(ge=-1e30, le=1e30)]
     train_accuracy: Share | None
+    train_nrmse: Amount | None
     validation_accuracy: Share | None
     validation_nrmse: Amount | None
     hidden_rates: list[Annotated[float, Field(ge=-1e12, le=1e12)]]
@@ -217,6 +218,7 @@ class TallyRecord(Record):
     samples: Count
     correct: Count
     loss: float
+    squares: Amount
     output_rate: Amount
     hidden_rates: list[float]
     fit: FitRecord

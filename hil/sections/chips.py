@@ -179,7 +179,7 @@ class YieldSettings(SectionSettings):
     """Origin of weights, their reference, when a chip is good, and what it may cost."""
 
     factor: str
-    reference: str
+    reference: str = ""
     least: float = 0.9
     costs: tuple[str, ...] = ()
 
@@ -225,31 +225,29 @@ def build_yield(settings: YieldSettings, trials: Trials) -> PageSection:
             chips = max(map(numbers.count, numbers))
             levels[level] = ChipYield(rows, middle, low, good, chips, len(set(numbers)))
     table, data, intervals = [], {}, []
+    is_of_many = any(each.chips > 1 for each in levels.values())
     for level, each in levels.items():
         figures = {"median": each.median, "5th percentile": each.low, "yield": each.good}
         cells = [
             f"{words.format_value(m.value, measure)} ({words.format_interval(m.interval, measure)})"
-            for m in figures.values()
+            for m in (figures.values() if is_of_many else (each.median, each.good))
         ]
         name = words.name_level(each.rows, factor)
         table.append([name, *cells, str(each.chips), str(each.units)])
         data[level] = {key: [m.value, m.interval] for key, m in figures.items()}
         bounds = each.median.interval or (each.median.value, each.median.value)
         intervals.append(plots.ShareInterval(name, each.median.value, bounds, 0, summary=True))
-    least = f"{words.format_value(settings.least, measure)} %"
-    ranked = sorted(levels, key=lambda level: -levels[level].median.value)
+    least = words.format_least(settings.least, measure)
     answers = [
-        f"{words.phrase_level(each.rows[0], factor)} the median chip reaches "
+        f"{words.phrase_level(each.rows[0], factor)} "
+        f"{'the median' if is_of_many else 'a'} chip reaches "
         f"{words.format_mean(each.median, measure)}, and {100 * each.good.value:.0f} % of chips "
-        f"reach {least}"
-        for each in (
-            levels[level]
-            for level in dict.fromkeys([*ranked[:1], settings.reference, *ranked[-1:]])
-            if level in levels
-        )
+        f"reach {least}{_describe_cost(settings, each)}"
+        for each in _find_front(settings, levels)
     ]
     quantity = words.name_quantity(trials.rows, factor)
-    header = ("median chip, %", "5th percentile, %", f"yield ({least}), %", "chips", "repetitions")
+    percentile = ["5th percentile, %"] if is_of_many else []
+    header = ("median chip, %", *percentile, f"yield ({least}), %", "chips", "repetitions")
     draw = partial(plots.plot_intervals, intervals, "accuracy")
     costs = partial(_plot_costs, settings, levels, quantity)
     return PageSection(
@@ -270,6 +268,29 @@ def build_yield(settings: YieldSettings, trials: Trials) -> PageSection:
         ],
         data={"least": settings.least, "levels": data},
     )
+
+
+def _find_front(settings: YieldSettings, levels: dict[str, ChipYield]) -> list[ChipYield]:
+    """Find the levels that no cheaper one reaches, by the first cost, the cheapest first."""
+    front = list[ChipYield]()
+    ranked = sorted(levels.values(), key=lambda e: (_find_cost(settings, e), -e.median.value))
+    for each in ranked:
+        if not front or each.median.value > front[-1].median.value:
+            front.append(each)
+    return front
+
+
+def _find_cost(settings: YieldSettings, each: ChipYield) -> float:
+    mean = estimate(each.rows, settings.costs[0]) if settings.costs else None
+    return 0.0 if mean is None else mean.value
+
+
+def _describe_cost(settings: YieldSettings, each: ChipYield) -> str:
+    if not settings.costs:
+        return ""
+    cost, amount = settings.costs[0], _find_cost(settings, each)
+    unit = words.name_unit(cost)
+    return f" ({words.name_measure(cost)}: {words.format_value(amount, cost)} {unit})"
 
 
 def _plot_costs(settings: YieldSettings, levels: dict[str, ChipYield], heading: str) -> Figure:

@@ -30,7 +30,9 @@ def build_faults(settings: FaultSettings, trials: Trials) -> PageSection | None:
     rows = [row for row in trials.rows if row.outcome.get("faults")]
     if not rows:
         return None
-    table, data, shares, plots = [], [], [], []
+    table, data, shares, plots = [], [], dict[str, float](), []
+    points = f"{100 * settings.critical:g} point{'s' if settings.critical != 0.01 else ''}"
+    bits: dict[int, list[bool]] = {}
     for level, own in by_level(rows, settings.factor).items():
         name = words.name_level(own, settings.factor)
         kind = str(own[0].cell.settings.get("campaign", {}).get("kind", ""))
@@ -48,17 +50,16 @@ def build_faults(settings: FaultSettings, trials: Trials) -> PageSection | None:
                 cells += [f"{100 * drop.max():.1f}", f"{100 * critical / drop.size:.1f}"]
                 table.append([*cells, f"{100 * low:.1f} to {100 * high:.1f}"])
                 data.append([level, int(place), int(bit), drop.size, critical, float(drop.max())])
-                shares.append(
-                    (critical / drop.size, f"{level} in {where}: {critical} of {drop.size}")
-                )
+                shares[f"{name} in {where}"] = critical / drop.size
+                if has_bits:
+                    bits.setdefault(int(bit), []).extend(drop >= settings.critical - 1e-9)
             first = own[0].outcome["faults"]
             title = f"{name}, {noun} {int(place)}"
             plots.append(_map(first, int(place), _accuracy(own[0]), title, part))
     return PageSection(
         "Single faults",
-        words.read_note("faults", critical=f"{100 * settings.critical:g}"),
-        answer=f"most often critical is {max(shares)[1]} "
-        f"faults cost {100 * settings.critical:g} points or more",
+        words.read_note("faults", critical=points),
+        answer=_answer(shares, {bit: fmean(lost) for bit, lost in sorted(bits.items())}, points),
         tables=[
             Table(
                 "",
@@ -69,6 +70,20 @@ def build_faults(settings: FaultSettings, trials: Trials) -> PageSection | None:
         plots=plots,
         data={"critical": settings.critical, "faults": data},
     )
+
+
+def _answer(shares: dict[str, float], bits: dict[int, float], points: str) -> str:
+    """Say which faults are critical most often, which least, and which bits."""
+    ranked = sorted(shares, key=lambda name: -shares[name])
+    most = words.join_names([f"{name} ({100 * shares[name]:.0f} %)" for name in ranked[:3]])
+    least = f"{ranked[-1]} ({100 * shares[ranked[-1]]:.0f} %)"
+    text = [
+        f"of single faults those that most often cost {points} or more are {most}, least {least}"
+    ]
+    if bits:
+        of = words.join_names([f"{bit} in {100 * lost:.0f} %" for bit, lost in bits.items()])
+        text.append(f"a flip of bit {of} of the weights costs so much")
+    return words.make_text(text)
 
 
 def _accuracy(row: Row) -> float:

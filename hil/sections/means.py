@@ -26,6 +26,7 @@ FEW = 4  # groups whose costs stand in columns
 LARGEST, MOST = 12, 40  # rows of one figure; of more, one for each level, up to so many
 COSTS = (
     *TIMES,
+    "chip_seconds",
     "device_runs",
     "samples",
     "transfer_bytes",
@@ -47,7 +48,7 @@ class MeansSettings(SectionSettings):
 def build_means(settings: MeansSettings, trials: Trials) -> PageSection:
     """Make one row for each combination of the levels of `by`."""
     measure, by, table, means = settings.measure, settings.by, [], []
-    groups = trials.group(by)
+    groups = {levels: group for levels, group in trials.group(by).items() if any(levels)}
     intervals = {level: list[plots.ShareInterval]() for level, *_ in groups}
     # Many rows are drawn apart, by the first factor.
     shared = 1 if len(by) > 1 and len(groups) > LARGEST else 0
@@ -151,14 +152,13 @@ def build_costs(settings: MeansSettings, trials: Trials) -> PageSection:
         words.name_quantities(trials.rows, settings.by),
         [words.name_levels(group, settings.by) for group in groups],
     )
+    paid = {cost: [estimate(group, cost) for group in groups] for cost in COSTS}
+    paid = {cost: means for cost, means in paid.items() if any(m and m.value for m in means)}
     table = [
-        [
-            *own,
-            *(words.format_brief_mean(estimate(group, measure), measure) for measure in COSTS),
-        ]
-        for own, group in zip(cells, groups, strict=True)
+        [*own, *(words.format_brief_mean(means[row], cost) for cost, means in paid.items())]
+        for row, own in enumerate(cells)
     ]
-    header = [*names, *map(words.name_column, COSTS)]
+    header = [*names, *map(words.name_column, paid)]
     if len(names) == 1 and len(table) <= FEW:
         header, *table = [list(column) for column in zip(header, *table, strict=True)]
     return PageSection(

@@ -75,7 +75,7 @@ def build_population(settings: PopulationSettings, trials: Trials) -> PageSectio
             groups[level] = populations
     if not groups:
         return None
-    least = f"{words.format_value(settings.least, measure)} {words.name_unit(measure)}"
+    least = words.format_least(settings.least, measure)
     names = [words.name_quantity(trials.rows, of) for of in (settings.x, settings.factor)]
     unit = words.name_points(measure)
     header = (
@@ -156,17 +156,22 @@ def _plot(
 
 
 def _answer(settings: PopulationSettings, groups: dict[str, list[Population]], least: str) -> str:
-    """Say the yield of each level at the middle severity."""
-    middle = [own[len(own) // 2] for own in groups.values()]
-    place = words.phrase_level(middle[0].rows[0], settings.x)
-    yields = [
-        f"{100 * each.good / each.chips:.1f} % "
-        f"{words.phrase_level(each.rows[0], settings.factor)} (95 %: {100 * each.interval[0]:.1f} "
-        f"to {100 * each.interval[1]:.1f})"
-        for each in middle
-    ]
-    chips = middle[0].chips
-    return f"{place}, of {chips} chips at least {least} reach {words.join_names(yields)}"
+    """Say the yield and the spread of each level at the middle severity."""
+    sentences, measure = [], settings.measure
+    for each in (own[len(own) // 2] for own in groups.values()):
+        level, place = (
+            words.phrase_level(each.rows[0], of) for of in (settings.factor, settings.x)
+        )
+        low, high = (100 * bound for bound in each.interval)
+        between, within = (words.format_amount(s, measure) if s else "" for s in each.spread)
+        spread = f"; the standard deviation between chips is {between}" if between else ""
+        sentences.append(
+            f"{place} {100 * each.good / each.chips:.0f} % of {each.chips} chips reach {least} "
+            f"{level} (95 %: {low:.0f} to {high:.0f}), and the median chip "
+            f"{words.format_value(each.quantiles[1], measure)} {words.name_unit(measure)}{spread}"
+            f"{f', within a chip {within}' if within else ''}"
+        )
+    return words.make_text(sentences)
 
 
 SECTION = SectionKind(build_population, PopulationSettings)

@@ -164,9 +164,17 @@ def build_confusion(settings: SectionSettings, run: RunRecord) -> PageSection | 
     if run.confusion is None:
         return None
     classes = [ClassRecall.of(row, label) for label, row in enumerate(run.confusion)]
+    rows = [
+        (name, *map(str, own.counts), *(f"{each:.4g}" for each in (own.recall, *own.interval)))
+        if own.recall is not None and own.interval
+        else (name, *map(str, own.counts), "", "", "")
+        for name, own in zip(run.class_names, classes, strict=True)
+    ]
+    header = ("class", *run.class_names, "recall", "recall from", "recall to")
     return PageSection(
         "What it confuses",
         words.read_note("confusion", samples=run.confusion.sum()),
+        tables=[Table("Answers to each class", header, rows)],
         data={"classes": classes, "names": run.class_names},
         template="confusion.html.j2",
     )

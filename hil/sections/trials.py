@@ -45,6 +45,7 @@ MEASURES = {
         "that the device ran in training and validation, those of rules that try weights included",
     ),
     "samples": Measure("samples", "that the device ran in training and validation"),
+    "chip_seconds": Measure("s", "that these samples take the chip, by its own step"),
     "transfer_bytes": Measure(
         "bytes", "on the line during training, both ways; 0 for an emulated device"
     ),

@@ -15,6 +15,14 @@ from hil.statistics import LEVEL, Mean
 
 SIGNIFICANCE = round(1 - LEVEL, 6)  # of a test, after the adjustment for the number of tests
 CONFIDENCE = f"{100 * LEVEL:g} %"
+NAMES = {  # of measures whose key is not what pages call them
+    "seconds": "time",
+    "device_seconds": "time in the device",
+    "transfer_seconds": "time on the line",
+    "chip_seconds": "time of the chip",
+    "cell_writes_mean": "mean writes",
+    "cell_writes_max": "most writes",
+}
 WIDE = 0.2  # interval of shares, above which their tenths of a percent say nothing
 
 
@@ -59,6 +67,11 @@ def name_unit(measure: str) -> str:
     return "s" if measure in TIMES else MEASURES[measure].unit
 
 
+def format_least(least: float, measure: str) -> str:
+    """Write the value from which something is good, with its unit."""
+    return f"{format_value(least, measure).removesuffix('.0')} {name_unit(measure)}"
+
+
 def name_points(measure: str) -> str:
     """Name the unit of a difference of what `format_value` shows."""
     return "points" if is_share(measure) else name_unit(measure)
@@ -71,13 +84,13 @@ def format_amount(number: float, measure: str, bounds: tuple[float, float] | Non
 
 def name_measure(measure: str) -> str:
     """Name a measure in words."""
-    words = {"cell_writes_mean": "mean writes", "cell_writes_max": "most writes"}
-    return words.get(measure, measure.replace("_", " "))
+    return NAMES.get(measure, measure.replace("_", " "))
 
 
 def name_column(measure: str) -> str:
     """Name a measure with its unit."""
-    return f"{name_measure(measure)}, {name_unit(measure)}"
+    name, unit = name_measure(measure), name_unit(measure)
+    return name if unit in name.split() else f"{name}, {unit}"
 
 
 def name_axis(measure: str) -> str:
@@ -135,7 +148,8 @@ def mirror(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
 
 def make_sentence(text: str) -> str:
     """Make a sentence of a statement; one that begins with an address or a key keeps it so."""
-    begin = text[:1].upper() if text.split(" ")[0].strip(",").isalpha() else text[:1]
+    is_word = text.split(" ")[0].strip(",").replace("-", "").isalpha()
+    begin = text[:1].upper() if is_word else text[:1]
     return f"{begin}{text[1:].rstrip('.')}." if text else ""
 
 

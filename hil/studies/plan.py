@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import parse_qsl, urlencode
 
 from drivers.registry import driver, driver_of, members_of, split
@@ -19,8 +19,8 @@ from hil.studies.schema import Campaign, Factor, Part, Service, Study, is_named,
 from hil.validation import validate_values
 
 TUNING_SEEDS = 1000  # from the seeds of a comparison to those on which its settings are tuned
-Mode = Literal["scratch", "fine_tune", "deploy", "campaign", "service"]
-MODES: tuple[Mode, ...] = ("scratch", "fine_tune", "deploy", "campaign", "service")
+Mode = Literal["scratch", "twin", "fine_tune", "deploy", "campaign", "service"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Job:
         open_settings: Settings that the study left open, for the device to choose.
         campaign: Single faults to put in and test with, as JSON; empty for none.
         calibrate: Whether the device is calibrated first.
+        twin: Whether the weights are trained on a twin of the device, measured first.
         samples: How many of the training samples there are to train with; 0 for all.
         service: Service of the chip after it was tested, as JSON; empty for none.
     """
@@ -46,6 +47,7 @@ class Job:
     open_settings: tuple[str, ...] = ()
     campaign: str = ""
     calibrate: bool = False
+    twin: bool = False
     samples: int = 0
     service: str = ""
 
@@ -210,6 +212,7 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
     options: dict[str, Any] = {
         "train": mode in ("scratch", "fine_tune"),
         "calibrate": bool(sections.pop("calibrate", False)),
+        "twin": mode == "twin",
         "samples": int(sections.pop("samples", 0)),
     }
     if mode not in MODES:
@@ -217,7 +220,7 @@ def make_jobs(study: Study, unit: Unit, *layers: Mapping[str, Any]) -> tuple[Job
     if sections.get("start"):
         raise ValueError("start: trials start as their mode says, from a network of the study")
     config = _configure(study, sections, unit)
-    if mode == "scratch":
+    if mode in ("scratch", "twin"):
         return (Job(config, open_settings=_list_open_settings(sections), **options),)
     below = dict(sections)
     if "device" in pretrain:  # one model stands for all chips, or a fleet for each repetition

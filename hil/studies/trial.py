@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 from drivers import DeviceError, Fault, FileFormatError
 from drivers.contract.faults import NEURON_FAULTS, check_faults, count_bits
 from drivers.errors import name_source
-from hil import streams, tasks
-from hil.characterisation import calibration
+from hil import streams
 from hil.config import Config
 from hil.learning.feedback import feedback_matrices
 from hil.learning.rules import bp
@@ -33,8 +32,10 @@ from hil.loop.health import Score
 from hil.loop.mapping import graph_of
 from hil.loop.session import Session
 from hil.loop.train_state import StepReport, TrainState
+from hil.runs import data as run_data
 from hil.sections.trials import FRAMES, PAID, Outcome
 from hil.studies.plan import Job
+from hil.studies.preparation import calibrate_chip, measure_twin
 from hil.studies.schema import Campaign, Service
 from hil.studies.service import serve
 from hil.tasks import Data
@@ -123,21 +124,25 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
 
 
 def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcome, Weights]:
-    data = tasks.load(config.task, config.seed, config.training.validation_fraction)
+    data = run_data.load_for(config)
     if job.samples:
         data = _keep_some(data, job.samples, config.seed)
     # Its settings fit, so what does not is the file of its weights.
     source = partial(name_source, f"weights/{job.start}.npz", ": delete it")
     initial, blame = (None, None) if config.start else (weights, source)
     with ExitStack() as resources:
+        folder = Path(resources.enter_context(TemporaryDirectory()))
+        layers, paid = mapping.layers(config, data.spec), dict[str, float]()
         if job.calibrate:
-            result = calibration.calibrate(config.device_url, mapping.layers(config, data.spec))
-            folder = Path(resources.enter_context(TemporaryDirectory()))
-            file = calibration.write(result, folder / "calibration.toml")
-            network = config.network.model_copy(update={"calibration": str(file)})
-            config = config.model_copy(update={"network": network})
+            config, paid = calibrate_chip(config, layers, folder)
+        if job.twin:
+            model, paid = measure_twin(config, layers, folder)
+            with Session.open(model, data, job.open_settings) as session:
+                session.start_training(session.begin()[0], Unrecorded()).run()
+                initial = _collect_weights(session.controller, None)
         session = Session.open(config, data, job.open_settings, initial=initial, blame=blame)
-        return _measure(job, resources.enter_context(session))
+        outcome, kept = _measure(job, resources.enter_context(session))
+        return outcome | {name: cost + (outcome[name] or 0) for name, cost in paid.items()}, kept
 
 
 def _keep_some(data: Data, number: int, seed: int) -> Data:
@@ -183,6 +188,9 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
         "shown": session.config.training.count_samples(len(data.y_train)) * len(state.metrics),
         "paid": [{key: row["costs"][of] for key, of in PAID.items()} for row in state.metrics],
         **{measure: training[key] for measure, key in PAID.items()},
+        "chip_seconds": (training["samples"] or 0)
+        * session.config.network.steps
+        * session.device.info.timing.dt,
         "footprint": network["footprint"],
         "connection_sparsity": network["connection_sparsity"],
         "activation_sparsity": network["activation_sparsity"],

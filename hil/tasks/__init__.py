@@ -74,7 +74,12 @@ def get(name: str) -> Task:
 
 
 def load(
-    name: str, seed: int = 0, validation_fraction: float = 0.1, given: SampleSet | None = None
+    name: str,
+    seed: int = 0,
+    validation_fraction: float = 0.1,
+    given: SampleSet | None = None,
+    *,
+    in_order: bool = False,
 ) -> Data:
     """Load the samples of a task, split as a run of this seed splits them.
 
@@ -84,6 +89,8 @@ def load(
         validation_fraction: Share of the training samples set aside for validation; a run's is 0.1
             where nobody sets `training.validation_fraction`.
         given: Those of the task `arrays`.
+        in_order: Whether samples follow each other in time: of a file, and of those given, the last
+            ones are then set aside, where others are drawn.
 
     Returns:
         Three parts that share no sample; the test part is the same for every seed.
@@ -91,9 +98,11 @@ def load(
     Raises:
         ValueError: When there is no such task, or its files are missing or cannot be used.
     """
-    rng = streams.generator(seed, "split")
+    rng, address = streams.generator(seed, "split"), own_file.parse_address(name)
     if given is not None:
-        data = given.build(rng, validation_fraction)
+        data = given.build(None if in_order else rng, validation_fraction)
+    elif in_order and address is not None:
+        data = own_file.load(address, None, validation_fraction)
     else:
         data = get(name).load(rng, validation_fraction)
     if not isinstance(data, Data):

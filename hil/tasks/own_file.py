@@ -81,12 +81,12 @@ def make_absolute(address: Address) -> Address:
 
 
 @refuse_in_one_line()
-def load(address: Address, rng: Generator, validation_fraction: float) -> Data:
+def load(address: Address, rng: Generator | None, validation_fraction: float) -> Data:
     """Read the samples of a file.
 
     Args:
         address: Its address.
-        rng: Draws the validation part where the file brings none.
+        rng: Draws the validation part where the file brings none; None as `SampleSet.build`.
         validation_fraction: Share of the training samples set aside for validation then.
 
     Returns:

@@ -51,6 +51,7 @@ class SampleSet:
         bins: Steps of records of events.
         event_columns: Columns of events that came as plain numbers; empty where none did.
         is_real: Whether numbers are learned.
+        share: Share of the training part that is a test part once they are split.
     """
 
     x: Mapping[str, Raw]
@@ -60,6 +61,7 @@ class SampleSet:
     bins: int = DEFAULT_BINS
     event_columns: str = ""
     is_real: bool = False
+    share: float = 0.0
 
     @classmethod
     def of_program(
@@ -165,6 +167,8 @@ class SampleSet:
     @property
     def size(self) -> Size:
         """Number, size and kind of the samples to learn from."""
+        if self.share:
+            return self.split(in_order=False).size
         x = self.x["train"]
         if isinstance(x, Records):
             return Size(len(x), 0, "events")
@@ -174,7 +178,7 @@ class SampleSet:
         return Size(len(x), x[:1].size)
 
     def set_aside(self, share: float) -> SampleSet:
-        """Split off a test part: a share of the training part, always the same samples.
+        """Set a share of the training part aside as a test part.
 
         Raises:
             ValueError: When there is no such share, or the labels cannot be used.
@@ -182,13 +186,27 @@ class SampleSet:
         numbers, _ = self.read_targets()
         if not 0 < share < 1:
             raise ValueError(f"test = {share}: give a share between 0 and 1, or the samples")
-        kept, left = stratified_split(numbers["train"], share, np.random.default_rng(_TEST_SEED))
+        stratified_split(numbers["train"], share, None)
+        return replace(self, share=share)
+
+    def split(self, *, in_order: bool) -> SampleSet:
+        """Split off the test part that is set aside: always the same samples, or the last ones.
+
+        Args:
+            in_order: Whether samples follow each other in time.
+        """
+        if not self.share:
+            return self
+        numbers, _ = self.read_targets()
+        rng = None if in_order else np.random.default_rng(_TEST_SEED)
+        kept, left = stratified_split(numbers["train"], self.share, rng)
         x, y = self.x["train"], self.y["train"]
         parts = {"train": kept, "test": left}
         return replace(
             self,
             x={**self.x, **{part: x[rows] for part, rows in parts.items()}},
             y={**self.y, **{part: y[rows] for part, rows in parts.items()}},
+            share=0.0,
         )
 
     def read_targets(self) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
@@ -219,16 +237,19 @@ class SampleSet:
         }
         return numbers, name_classes(classes)
 
-    def build(self, rng: Generator, validation_fraction: float) -> Data:
+    def build(self, rng: Generator | None, validation_fraction: float) -> Data:
         """Make the data of a run; without a test part where there is none.
 
         Args:
-            rng: Draws the validation part where there is none.
+            rng: Draws the validation part where there is none; None of samples that follow each
+                other in time, whose last ones are set aside.
             validation_fraction: Share of the training samples set aside for validation then.
 
         Raises:
             ValueError: When the samples cannot be used.
         """
+        if self.share:
+            return self.split(in_order=rng is None).build(rng, validation_fraction)
         y, outputs = self.read_targets()
         names = outputs | {name: self.names[name] for name in NAMES if name in self.names}
         parts = {f"x_{part}": raw for part, raw in self.x.items()}

@@ -18,12 +18,20 @@ from numpy.typing import NDArray
 
 from hil.tasks import samples as axes
 from hil.tasks.preparation import Preparation, name_targets
-from hil.tasks.task import PARTS, Data, Sections, Task
+from hil.tasks.samples import Signals
+from hil.tasks.task import BY_TRACES, PARTS, Data, Sections, Task
 
 Series = NDArray[np.float64]
 Draw = Callable[[Generator, int], tuple[Series, Series]]
 SETTINGS: Sections = {"network": {"hidden": [200]}, "training": {"epochs": 60, "batch": 50}}
 WINDOW = 20  # steps
+IN_ORDER: Sections = {
+    "network": {"hidden": [200], "recurrent": True, "full_scale": 6.0, "time_constant": 30.0},
+    "encoding": {"name": "receptive_fields", "gain": 2.0, "hold": 10},
+    "rule": {"name": "adfa", **BY_TRACES, "gain": 5.0},
+    "optimiser": {"learning_rate": 1e-3},
+    "training": {"epochs": 20, "batch": 50, "carry": True},
+}
 SIZES = {"train": 4000, "validation": 1000, "test": 1000}
 
 
@@ -47,26 +55,46 @@ def draw_mackey_glass(rng: Generator, steps: int) -> tuple[Series, Series]:
     return x[:steps], x[ahead : steps + ahead]
 
 
-def load(draw: Draw, rng: Generator, validation_fraction: float) -> Data:
+def cut_series(samples: int, pieces: int) -> NDArray[np.int64]:
+    """Cut samples that follow each other into pieces that are shown side by side.
+
+    Args:
+        samples: How many there are.
+        pieces: Into how many; one at least.
+
+    Returns:
+        `(n, pieces)`: in each row the next sample of every piece. Where they are not of one length,
+        the last sample stands for what the last pieces lack.
+    """
+    length = -(-samples // max(pieces, 1))
+    rows = np.arange(length)[:, np.newaxis] + length * np.arange(max(pieces, 1))
+    return np.minimum(rows, samples - 1)
+
+
+def load(draw: Draw, window: int, rng: Generator | None, validation_fraction: float) -> Data:
     """Draw a series for each part, cut it into windows, and scale them.
 
     Args:
         draw: Draws input and target.
+        window: Values of a sample; 1 gives signals of one step, for a device that runs on.
         rng: Not used: all three parts are fixed, so that results compare.
         validation_fraction: Not used: the validation part is one of the three.
 
     Returns:
-        4000 training, 1000 validation and 1000 test samples of 20 steps.
+        4000 training, 1000 validation and 1000 test samples, each a step after the one before.
     """
     x: dict[str, Any] = {}
     y: dict[str, Any] = {}
     for number, (part, size) in enumerate(SIZES.items()):
         begin = 1000  # until what was before the first step has faded
         source, target = draw(np.random.default_rng(number), begin + size)
-        windows = np.lib.stride_tricks.sliding_window_view(source, WINDOW)[-size:]
+        windows = np.lib.stride_tricks.sliding_window_view(source, window)[-size:]
         x[part], y[part] = windows, target[-size:, np.newaxis]
     names = name_targets(y["train"])
-    fitted = Preparation.fit({"x_train": x["train"]}, axes.TABLE, 0, **names)
+    if window == 1:
+        x = {part: Signals.of_equal_length(rows[:, np.newaxis]) for part, rows in x.items()}
+    layout = axes.STEPS if window == 1 else axes.TABLE
+    fitted = Preparation.fit({"x_train": x["train"]}, layout, 0, **names)
     data: dict[str, Any] = {f"x_{part}": fitted.apply(x[part]) for part in PARTS}
     data |= {f"y_{part}": fitted.scale_targets(y[part]) for part in PARTS}
     return Data(**data, classes=1, fitted=fitted)
@@ -75,13 +103,19 @@ def load(draw: Draw, rng: Generator, validation_fraction: float) -> Data:
 NARMA = Task(
     "narma10",
     "response of a nonlinear system of order 10 to the last 20 inputs, a real number",
-    partial(load, draw_narma10),
+    partial(load, draw_narma10, WINDOW),
     SETTINGS,
 )
 GLASS = Task(
     "mackey_glass",
     "Mackey-Glass series 84 steps after 20 values, a real number",
-    partial(load, draw_mackey_glass),
+    partial(load, draw_mackey_glass, WINDOW),
     SETTINGS,
 )
-TASKS = {task.name: task for task in (NARMA, GLASS)}
+GLASS_SERIES = Task(
+    "mackey_glass_series",
+    "as mackey_glass, value by value, on a device that runs on",
+    partial(load, draw_mackey_glass, 1),
+    IN_ORDER,
+)
+TASKS = {task.name: task for task in (NARMA, GLASS, GLASS_SERIES)}

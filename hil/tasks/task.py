@@ -263,7 +263,9 @@ def suggest_settings(size: Size) -> Sections:
     return sections
 
 
-def stratified_split(y: Labels | Targets, fraction: float, rng: Generator) -> tuple[Labels, Labels]:
+def stratified_split(
+    y: Labels | Targets, fraction: float, rng: Generator | None
+) -> tuple[Labels, Labels]:
     """Split sample indices in two at random, with the same mix of classes in both.
 
     Samples are lined up class by class, in random order within a class, and every
@@ -273,7 +275,7 @@ def stratified_split(y: Labels | Targets, fraction: float, rng: Generator) -> tu
     Args:
         y: `(N,)` labels, or `(N, K)` targets.
         fraction: Share of the second part, 0 to below 1.
-        rng: Draws the order within a class.
+        rng: Draws the order within a class; None takes the last, of samples that follow each other.
 
     Returns:
         Indices of the remaining `N - round(fraction N)` samples and of the `round(fraction N)`
@@ -290,6 +292,8 @@ def stratified_split(y: Labels | Targets, fraction: float, rng: Generator) -> tu
             f"validation fraction {fraction} of {len(y)} samples leaves one part empty: "
             "give more samples or another fraction"
         )
+    if rng is None:
+        return np.arange(len(y) - count), np.arange(len(y) - count, len(y))
     order = np.lexsort((rng.random(len(y)), y if y.ndim == 1 else y[:, 0]))
     positions = ((np.arange(count) + 0.5) * (len(y) / max(count, 1))).astype(np.int64)
     in_second = np.zeros(len(y), dtype=bool)
@@ -297,14 +301,16 @@ def stratified_split(y: Labels | Targets, fraction: float, rng: Generator) -> tu
     return np.flatnonzero(~in_second), np.flatnonzero(in_second)
 
 
-def split_off(x: Samples, y: Labels | Targets, fraction: float, rng: Generator) -> dict[str, Any]:
+def split_off(
+    x: Samples, y: Labels | Targets, fraction: float, rng: Generator | None
+) -> dict[str, Any]:
     """Split off a validation part, with the same mix of classes.
 
     Args:
         x: Samples to train and validate with.
         y: Their labels or targets.
         fraction: Share of the validation part, 0 to below 1.
-        rng: Draws it.
+        rng: Draws it; None takes the last.
 
     Returns:
         The two parts, as `Data` takes them.

@@ -243,7 +243,8 @@ def command(*arguments: str | Path) -> Result:
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("twin") / "own.toml"
-    characterisation.characterise(HARSH, (64, 60, 10), path)
+    with drivers.open(HARSH) as device:
+        characterisation.characterise(device, (64, 60, 10), path)
     return path
 
 

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import drivers
+import hil
 from drivers import Device, Fault, Network, Probe, Readout, SettingError, Stimulus
 from drivers.contract.faults import KINDS, SYNAPSE_FAULTS, complete_faults
 from drivers.contract.requests import complete_network
@@ -224,6 +225,14 @@ def test_a_wrong_fault_is_refused_and_changes_nothing(fault: Fault, named: str) 
         with pytest.raises(SettingError, match=named):
             device.set_faults([fault])
         np.testing.assert_array_equal(run(device).counts, before)
+
+
+@pytest.mark.parametrize("faults", [None, 3, "dead_neuron@0.1", Fault("dead_neuron", 1, [0])])
+def test_what_is_no_list_of_faults_is_refused(faults: Any) -> None:
+    with mapped() as device, pytest.raises(SettingError, match=r"list of `Fault`"):
+        device.set_faults(faults)
+    with pytest.raises(ValueError, match="'faults' is unknown"):
+        hil.train("digits", faults=faults)
 
 
 @pytest.mark.parametrize("kind", SYNAPSE_FAULTS)

@@ -90,6 +90,7 @@ def test_a_run_of_numbers_is_trained_tested_and_shown() -> None:
     np.testing.assert_allclose(given, shown["test_predictions"][:, 0], rtol=1e-6)
     assert result.metrics[-1]["train_accuracy"] is None
     assert result.metrics[1]["validation_nrmse"] < result.metrics[0]["validation_nrmse"]
+    assert result.metrics[1]["train_nrmse"] < result.metrics[0]["train_nrmse"]
     assert hil.evaluate("run")["test_nrmse"] == result.test_nrmse
     assert "Output 0, sample by sample" in result.report.read_text() and not result.not_shown
     np.savez("new.npz", x_train=x[:5], y_train=np.arange(5))

@@ -49,6 +49,7 @@ def epochs(count: int, validation: bool = True, hidden: int = 1) -> list[dict[st
             "train_loss": 2 / (n + 1),
             "train_accuracy": 1 - 0.5 / (n + 1),
             "validation_accuracy": 1 - 0.6 / (n + 1) if validation else None,
+            "train_nrmse": None,
             "validation_nrmse": None,
             "hidden_rates": [0.1 + 0.1 * layer for layer in range(hidden)],
             "output_rate": 0.05,

@@ -88,12 +88,17 @@ def characterise(
     json_output: JsonOption = False,
 ) -> None:
     """Measure a device through its probes, and write its twin: an emulated chip like it."""
+    import drivers
     from hil import characterisation
     from hil.progress import stages
 
     sizes = parse_layers(layers)
-    with stages(characterisation.count_stages(sizes)) as watch:
-        measured = characterisation.characterise(device, sizes, out, watch, record)
+    characterisation.twin.check_path(out)
+    with (
+        stages(characterisation.count_stages(sizes)) as watch,
+        drivers.open(device, record=record) as opened,
+    ):
+        measured = characterisation.characterise(opened, sizes, out, watch)
     tables = characterisation.tabulate(measured)
     _print_measured(measured, json_output, tables, characterisation.describe_verdict(measured), out)
 
@@ -108,12 +113,16 @@ def calibrate(
     json_output: JsonOption = False,
 ) -> None:
     """Bring a device's neurons to a common threshold and time constant by its settings."""
+    import drivers
     from hil.characterisation import calibration
     from hil.progress import stages
 
     sizes = parse_layers(layers)
-    with stages(calibration.count_stages(sizes)) as watch:
-        result = calibration.calibrate(device, sizes, watch, record)
+    with (
+        stages(calibration.count_stages(sizes)) as watch,
+        drivers.open(device, record=record) as opened,
+    ):
+        result = calibration.calibrate(opened, sizes, watch)
     calibration.write(result, out)
     table = (calibration.HEADER, calibration.tabulate(result))
     _print_measured(calibration.to_record(result), json_output, [table], out)
@@ -143,9 +152,10 @@ def diagnose(
     ):
         result = diagnosis.diagnose(opened, sizes, watch)
     write_faults(result.faults, out)
-    _print_measured(
-        result.record, json_output, [(diagnosis.HEADER, diagnosis.tabulate(result))], out
-    )
+    table = (diagnosis.HEADER, diagnosis.tabulate(result))
+    number = sum(certainty.size for certainty in result.certainty) or "no"
+    verdict = f"found {number} faulty neurons and synapses"
+    _print_measured(result.record, json_output, [table], verdict, out)
     if result.faults:
         raise typer.Exit(1)
 

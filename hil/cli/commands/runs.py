@@ -220,6 +220,7 @@ def runs(
             opened.append(Run.open(path))
     groups = group_runs(opened) if opened else []
     differing = differing_settings(groups)
+    usual = [_find_usual_settings(Run.open(group[0].path)) for group in groups]
     others = [key for key in differing if key not in ("task", "device")]
     rows = []
     for number, group in enumerate(groups):
@@ -228,13 +229,33 @@ def runs(
             done = f"epoch {len(run.metrics)} of {run.config.training.epochs}"
             if run.result is not None:
                 done = describe_score(run.result, "test")
-            values = [f"{key}={differing[key][number]}" for key in others]
-            own = [text for text in values if not text.endswith("=None")]
+            values = {key: differing[key][number] for key in others}
+            own = [
+                f"{key}={value}"
+                for key, value in values.items()
+                if value is not None and usual[number].get(key) != value
+            ]
             seed = f"seed={run.config.seed}"
             where = (run.config.task, run.config.device_url)
             rows.append((str(run.path), begun, *where, done, ", ".join([seed, *own])))
     header = ("run", "made", "task", "device", "test", "settings that differ")
     print_table(header, sorted(rows, key=lambda row: row[1]))
+
+
+def _find_usual_settings(run: Run) -> dict[str, str]:
+    """Find what settings would be if nobody had set any but task, rule and device."""
+    from hil import config as configuration
+    from hil.reports.run_facts import format_setting, settings_as_text
+
+    own, chosen = run.config(), run.environment()["chosen"]
+    asked = {"task": own.task, "device": own.device, "rule": {"name": own.rule["name"]}}
+    try:
+        texts = settings_as_text(configuration.build(asked))
+    except ValueError:  # a file that has gone, or code that nobody trusts
+        texts = {}
+    usual = {f"{section}.{key}": text for (section, key), text in texts.items()}
+    usual |= {choice["setting"]: format_setting(choice["value"]) for choice in chosen}
+    return {key: text for key, text in usual.items() if key != "rule.name"}
 
 
 def report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Matrix = NDArray[np.float32]
 ErrorOf = Callable[[Matrix, Matrix], Matrix]
 """The error `(B, C)` of output rates and mean membranes, `(B, C)` each."""
+LEFT, LASTING = 0.01, 0.999  # of what came before a batch, what is forgotten; longest decay for it
 UNSEEN = LayerSamples("before_reset", every=1, mean=None)
 
 
@@ -45,6 +47,7 @@ class DecodedReadout:
         output_spikes: Output raster `(T, B, C)`, with traces, where the device shows it.
         spikes: Raster of each hidden layer, `(T, B, n_l)`, with traces.
         held: Output rates `(B, C)` by the estimators that are held against `rate`.
+        earlier: As `Observation` has it.
     """
 
     inputs: Matrix
@@ -55,6 +58,7 @@ class DecodedReadout:
     output_spikes: Matrix | None
     spikes: tuple[Matrix, ...] = ()
     held: Mapping[str, Matrix] = field(default_factory=dict)
+    earlier: tuple[Matrix, ...] = ()
 
 
 class Observer:
@@ -92,6 +96,14 @@ class Observer:
         self._sampled = ["before_reset" if o is None else o.sampled for o in offers]
         steps, spikes_in = config.network.steps, kind == "spikes"
         decay = nominal_decay(device)
+        # What runs on is seldom near rest, and remembers; else nothing is before a run.
+        self._reach, self._earlier = 0, tuple[Matrix, ...]()
+        if config.training.carry:
+            steps *= 1 + config.training.washout
+            if self._traced:
+                faded = math.log(LEFT) / math.log(min(max(decay, LEFT), LASTING))
+                latest = max(int(np.max(p.delay)) for p in network.projections)
+                self._reach = 1 + math.ceil(faded) + latest
         self._estimation = RateEstimation(info, decay, network, spikes_in, steps)
         output = build_nominal_neuron(info, decay, network.depth, steps, spikes_in)
         self.highest_rate = 1.0 if self._timed else output.highest_rate
@@ -102,6 +114,10 @@ class Observer:
         self.probes = self._plan.learning
         self.output_probes = [*self._plan.output]
         self._most_in_run = info.neuron.spikes_per_run
+
+    def begin_series(self) -> None:
+        """Forget what came before the next batch."""
+        self._earlier = ()
 
     @property
     def target_rate(self) -> float:
@@ -167,6 +183,11 @@ class Observer:
                 (trace >= 1).astype(np.float32) if estimate.spikes is None else estimate.spikes
                 for estimate, trace in zip(estimates, traces, strict=False)
             ]
+        earlier = self._earlier
+        if self._reach:
+            now = (stimulus.dense(), *spikes)
+            joined = map(np.concatenate, zip(earlier, now, strict=True)) if earlier else now
+            self._earlier = tuple(events[-self._reach :] for events in joined)
         return DecodedReadout(
             inputs,
             tuple(hidden),
@@ -176,6 +197,7 @@ class Observer:
             rasters.get(self._depth),
             tuple(spikes),
             held,
+            earlier,
         )
 
     def observe(
@@ -199,7 +221,7 @@ class Observer:
             pulls: Those of homeostasis.
             progress: Share of the training that is done.
         """
-        in_time = self._traced and stimulus.kind != "current"
+        in_time = self._traced and (stimulus.kind != "current" or self._reach > 0)
         return Observation(
             inputs=decoded.inputs,
             activity=decoded.hidden,
@@ -213,6 +235,7 @@ class Observer:
             perturbed=tuple(perturbed),
             routes=self.routes,
             spikes=decoded.spikes,
+            earlier=decoded.earlier,
             running_error=_compute_running_error(decoded, error_of)
             if self._rule.needs_running_error
             else None,

@@ -27,7 +27,12 @@ def command(*arguments: str | Path) -> Result:
 
 @pytest.fixture(scope="module")
 def made() -> Calibration:
-    return calibration.calibrate(CHIP, LAYERS)
+    return calibrate(CHIP)
+
+
+def calibrate(url: str, layers: tuple[int, ...] = LAYERS) -> Calibration:
+    with drivers.open(url) as device:
+        return calibration.calibrate(device, layers)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +51,7 @@ def test_neurons_become_alike(made: Calibration) -> None:
 def test_what_was_found_evens_out_rates_of_the_very_neurons() -> None:
     layers = (16, 20)
     url = "emulator:mixed-signal?chip=31&trim_bits=8&weight_cv=0&bias_sd=0&reset_sd=0"
-    found = calibration.calibrate(url, layers)
+    found = calibrate(url, layers)
 
     def spread(trims: dict[str, list[NDArray[np.float32]]]) -> float:
         with drivers.open(url) as device:
@@ -59,7 +64,7 @@ def test_what_was_found_evens_out_rates_of_the_very_neurons() -> None:
 
 
 def test_a_setting_of_all_neurons_brings_their_mean_on_target() -> None:
-    found = calibration.calibrate("emulator:mixed-signal?chip=8&severity=2", LAYERS)
+    found = calibrate("emulator:mixed-signal?chip=8&severity=2")
     assert not found.trims and set(found.settings) == {"threshold", "tau_membrane"}
     for spread in found.after.values():
         assert abs(spread.mean - 1) < 0.05

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import drivers
 from device_models import neurons
 from drivers import registry
 from hil.characterisation import characterise, tabulate, twin
@@ -40,7 +41,8 @@ def models(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def made(address: str, folder: Path) -> dict[str, Any]:
-    return characterise(address, LAYERS, folder / "twin.toml")
+    with drivers.open(address) as device:
+        return characterise(device, LAYERS, folder / "twin.toml")
 
 
 def test_every_neuron_model_is_a_candidate() -> None:

@@ -278,6 +278,9 @@ def test_runs_are_listed_with_what_they_differ_in(table: pd.DataFrame) -> None:
     ]
     assert "seed=3" in rows[1] and "homeostasis.weight=0.5" in rows[1] and " %" in rows[1]
     assert Run.open("runs/one").environment()["made"][:16].replace("T", " ") in rows[0]
+    command("train", "digits", *TINY, "--epochs", "1", "--rule", "dfa", "--out", "runs/three")
+    (other,) = [row for row in command("runs").stdout.splitlines() if "runs/three" in row]
+    assert other.split("\t")[-1] == "seed=0, rule.name=dfa"  # all else follows from the task
     assert "no runs" in refusal("runs", "elsewhere")
     Path("runs/one", "environment.json").write_text("{}")
     left = command("runs")

@@ -95,6 +95,17 @@ def test_weights_that_are_learned_stay_within_the_full_scale(tmp_path: Path) -> 
         assert np.abs(arrays[f"weights/{p}"]).max() == pytest.approx(scale, rel=1e-6)
 
 
+def test_each_projection_may_have_a_full_scale_of_its_own() -> None:
+    def scales(*asked: float) -> tuple[float, ...]:
+        config = configuration.build({"network": {"hidden": [25], "full_scale": asked}})
+        with drivers.open("emulator:ideal") as device:
+            return mapping.network(config, device.info, (64, 25, 10)).full_scale
+
+    assert scales(8.0, 2.0) == (1.0, 0.4)
+    with pytest.raises(ValueError, match=r"full_scale: 3 numbers"):
+        scales(8.0, 2.0, 1.0)
+
+
 @pytest.mark.parametrize("arrival", ["same_step", "end_of_step", "next_step"])
 def test_rates_and_rasters_bring_the_same_charge_to_the_next_layer(arrival: str) -> None:
     """A neuron that fires in every step: what it sends in the last one may come too late."""

@@ -301,3 +301,26 @@ def test_shades_differ_for_everyone(palette: dict[str, str], sight: np.ndarray) 
     for shade in shades:
         low, high = sorted((paper, XYZ[1] @ shade))
         assert (high + 0.05) / (low + 0.05) >= 3
+
+
+def test_the_confusion_matrix_is_among_them(files: Path, run: Run) -> None:
+    (path,) = files.glob("*-answers-to-each-class.csv")
+    header, *rows = read_csv(path)
+    shown = [[int(cell) for cell in row[1 : 1 + len(rows)]] for row in rows]
+    assert shown == hil.load(run.path).confusion.tolist()
+    assert header[-3:] == ["recall", "recall from", "recall to"]
+    assert path.with_suffix(".tex").exists()
+
+
+@pytest.mark.parametrize(("curves", "bands"), [(4, 4), (5, 0), (7, 0)])
+def test_intervals_of_many_curves_do_not_hide_each_other(curves: int, bands: int) -> None:
+    lines = [
+        Line(range(9), [k / 9] * 9, str(k), k, [(k / 9 - 0.2, k / 9 + 0.2)] * 9)
+        for k in range(curves)
+    ]
+    figure = plot_lines(lines, "epoch", "accuracy")
+    rows = list(csv.DictReader(figure.to_csv().splitlines()))
+    assert str(figure).count('fill-opacity="0.15"') == bands
+    if not bands:
+        places = {row["x"] for row in rows if row["mark"] == "stroke"}
+        assert len(places) == curves

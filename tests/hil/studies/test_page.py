@@ -99,7 +99,7 @@ def test_conclusions_name_what_was_varied_with_its_unit(tmp_path: Path) -> None:
     (most,) = [claim for claim in result["claims"] if " loses most at " in claim]
     assert "at 20 % of dead neurons: 12.3 points (98.5 %: 11.6 to 13.0" in most
     assert any(
-        re.search("(?i)deploy loses most at 20 % of dead neurons", line)
+        re.search("(?i)deploying loses most at 20 % of dead neurons", line)
         for line in result["answer"]
     )
     page = Page.read(tmp_path / "study" / "report.html")

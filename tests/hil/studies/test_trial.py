@@ -163,6 +163,26 @@ def test_each_repetition_has_chips_of_its_own() -> None:
         list_units(loader.build(sections, device="board:socket://127.0.0.1:9"))
 
 
+def test_what_measuring_a_chip_takes_of_it_counts_as_the_trials() -> None:
+    """A twin is measured, trained on without the chip, and deployed."""
+    base = {
+        "task": "yinyang",
+        "device": "emulator:mixed-signal?chip=3&severity=2",
+        "network": {"hidden": [20], "steps": 20},
+        "training": {"epochs": 1},
+    }
+    found = study({**GRID, "base": base, "tune": None, "parts": {}})
+    (unit, *_) = list_units(found)
+    (job,) = make_jobs(found, unit, {"mode": "twin"})
+    (trained,) = make_jobs(found, unit, {"mode": "scratch"})
+    twin, own = (evaluate(each)[0] for each in (job, trained))
+    assert twin["curve"] == [] and len(own["curve"]) == 1
+    assert min(twin["device_runs"], twin["cell_writes_mean"], twin["read_bits"]) > 0
+    for outcome in (twin, own):
+        assert outcome["chip_seconds"] > 1e-3 * outcome["samples"] > 0
+    assert own["chip_seconds"] == pytest.approx(20e-3 * own["samples"])
+
+
 def test_another_seed_is_not_another_chip_and_need_not_be_another_network() -> None:
     sections = {**GRID, "parts": {}, "repeat": {"what": "seed", "times": 2, "chips": 3}}
     found = study(sections)

@@ -21,7 +21,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def test_names_are_the_shipped_tasks() -> None:
     in_time = ["digits_rows", "japanese_vowels", "mnist1d"]
-    numbers = ["mackey_glass", "narma10"]
+    numbers = ["mackey_glass", "mackey_glass_series", "narma10"]
     assert tasks.names() == sorted(
         ["digits", "fashion_mnist", "mnist", "yinyang", *in_time, *numbers]
     )
