@@ -2,6 +2,10 @@
 
     python benchmarks/regression.py [TASK...] [--pairs N]
 
+Of a series value by value, online: of the first and of the last pass over it, each value answered
+before it is learned from, and of the test; by a device that runs on, and by one that is reset
+before each value.
+
 Pairs are chips 1 to N with the seed of the same number. The linear model is ridge regression on the
 same window, its penalty chosen on the validation part. docs/library.md quotes five pairs.
 """
@@ -20,6 +24,7 @@ import hil
 from hil import tasks
 
 PARTS = ("train", "validation", "test")
+SERIES = "mackey-glass-series"
 PENALTIES = 10.0 ** np.arange(-8, 3)
 
 
@@ -49,6 +54,23 @@ def measure(task: str, rule: str, number: int) -> float:
         return run.test_nrmse
 
 
+def measure_online(task: str, carry: bool, number: int) -> list[float]:
+    """Train on a chip, and give the NRMSE of the first and the last pass, and of the test part."""
+    with tempfile.TemporaryDirectory() as folder:
+        chip, out = f"emulator:mixed-signal?chip={number}", Path(folder) / "run"
+        run = hil.train(task, device=chip, seed=number, training={"carry": carry}, out=out)
+        return [*(run.metrics[n]["train_nrmse"] for n in (0, -1)), run.test_nrmse]
+
+
+def compare_online(task: str, pairs: int) -> None:
+    """Measure a series with and without reset, and print a line for each figure."""
+    numbers = range(1, pairs + 1)
+    found = np.array([[measure_online(task, carry, n) for carry in (True, False)] for n in numbers])
+    for name, (on, reset) in zip(("first", "last", "test"), found.transpose(2, 1, 0), strict=True):
+        print(f"{task}, {name}: running on {describe(on)}, with reset {describe(reset)}; ", end="")
+        print(f"reset less running on {describe(reset - on)}", flush=True)
+
+
 def describe(values: NDArray[np.float64]) -> str:
     """Give a mean and its 95 % interval by Student's t."""
     low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
@@ -58,10 +80,13 @@ def describe(values: NDArray[np.float64]) -> str:
 def main() -> None:
     """Measure the tasks and print a table for each."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("tasks", nargs="*", default=["narma10", "mackey-glass"])
+    parser.add_argument("tasks", nargs="*", default=["narma10", "mackey-glass", SERIES])
     parser.add_argument("--pairs", type=int, default=5)
     asked = parser.parse_args()
     for task in asked.tasks:
+        if task == SERIES:
+            compare_online(task, asked.pairs)
+            continue
         linear = measure_linear(task)
         print(f"{task}: linear {linear:.3f}", flush=True)
         pairs = []

@@ -104,7 +104,7 @@ def plot_lines(
     heading: str = "",
     log: bool = False,
 ) -> Figure:
-    """Draw curves, with shaded bands for their intervals; of many, those at their ends alone.
+    """Draw curves, with shaded bands for their intervals; of many, one interval each, side by side.
 
     Args:
         lines: The curves.
@@ -143,12 +143,12 @@ def _make_share_axis(label: str, values: Sequence[float]) -> Axis:
 
 def draw_lines(panel: Panel, lines: Sequence[Line]) -> None:
     """Draw curves with their intervals."""
-    for line in lines:
+    for number, line in enumerate(lines):
         colour, dash = look_of(line.shade)
         bands = zip(line.x, line.intervals, strict=False)
         bounded = [(place, *bounds) for place, bounds in bands if bounds]
         if len(lines) > DIRECT and bounded:  # bands of so many would hide each other
-            place, *ends = bounded[-1]
+            place, *ends = bounded[(2 * number + 1) * len(bounded) // (2 * len(lines))]
             panel.draw_segments(((place,), (place,)), ((ends[0],), (ends[1],)), colour, width=1.5)
         elif len(bounded) > 1:
             places, low, high = np.array(bounded).T

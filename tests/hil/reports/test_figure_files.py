@@ -310,3 +310,17 @@ def test_the_confusion_matrix_is_among_them(files: Path, run: Run) -> None:
     assert shown == hil.load(run.path).confusion.tolist()
     assert header[-3:] == ["recall", "recall from", "recall to"]
     assert path.with_suffix(".tex").exists()
+
+
+@pytest.mark.parametrize(("curves", "bands"), [(4, 4), (5, 0), (7, 0)])
+def test_intervals_of_many_curves_do_not_hide_each_other(curves: int, bands: int) -> None:
+    lines = [
+        Line(range(9), [k / 9] * 9, str(k), k, [(k / 9 - 0.2, k / 9 + 0.2)] * 9)
+        for k in range(curves)
+    ]
+    figure = plot_lines(lines, "epoch", "accuracy")
+    rows = list(csv.DictReader(figure.to_csv().splitlines()))
+    assert str(figure).count('fill-opacity="0.15"') == bands
+    if not bands:
+        places = {row["x"] for row in rows if row["mark"] == "stroke"}
+        assert len(places) == curves
