@@ -43,6 +43,7 @@ WORDS: Mapping[str, str] = {
     "cut_weights": "{count} of {size} weights of projection {projection} are cut to {most:g} "
     "thresholds, the most that the device stores",
     "current": "a current that is put in acts at once, without the synapses of CubaLIF",
+    "not_refractory": "neurons of the model are not refractory",
     "synapse": "an event acts over {seconds:g} s ({setting}), where that of a LIF acts at once",
     "decay": "of a {what} {here:.3g} is left after a step here, {there:.3g} in the model",
     "rounded": "{delay} (Delay): rounded to whole steps of {dt:g} s, by up to {most:.2g} of one",

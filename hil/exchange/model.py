@@ -496,7 +496,10 @@ def _relay_rate(info: DeviceInfo, decay: float) -> float:
 def _choose_settings(
     model: Model, info: DeviceInfo, source: NetworkInput, assumed: float
 ) -> tuple[dict[str, float], dict[str, Reason], list[Reason]]:
-    """Choose time constants, as settings where the device has them."""
+    """Choose time constants, as settings where the device has them.
+
+    What the model lacks, synapses that act over time and a refractory time, is made short.
+    """
     settings: dict[str, float] = {}
     reasons: dict[str, Reason] = {}
     notes: list[Reason] = []
@@ -514,7 +517,12 @@ def _choose_settings(
         if source.is_current:
             notes.append(because("current"))
     elif synapse is not None:
-        notes.append(because("synapse", seconds=synapse.default, setting=synapse.name))
+        settings[synapse.name] = synapse.minimum
+        reasons[synapse.name] = because("synapse", seconds=synapse.minimum, setting=synapse.name)
+    refractory = info.neuron.setting("refractory")
+    if refractory is not None and refractory.minimum < refractory.default:
+        settings[refractory.name] = refractory.minimum
+        reasons[refractory.name] = because("not_refractory")
     for role, value in wanted:
         setting = info.neuron.setting(role)
         if setting is not None:

@@ -191,7 +191,8 @@ def _choose_full_scale(
         weights, form = arrays[f"weights/{p}"].astype(np.float32), info.weight_format(p)
         fan_in = math.ceil(weights.size / matrix.shape[1])
         fits &= bool(abs(weights).max() <= mapping.full_scale(config, form, p, fan_in))
-        fixed = weights[arrays[f"cells/{p}"] < 0] if f"cells/{p}" in arrays else weights[:0]
+        cells = np.asarray(arrays.get(f"cells/{p}", np.zeros(weights.shape)), np.int32)
+        fixed = weights[cells < 0]
         scale = _find_nearest_scale(weights, form, float(abs(fixed).max(initial=0)))
         needed.append(round(scale * math.sqrt(fan_in), 6))
     if fits:

@@ -11,6 +11,7 @@ import nir
 import numpy as np
 import pytest
 
+import drivers
 from drivers import Stimulus
 from hil.exchange import model
 from support.nir_models import (
@@ -255,6 +256,16 @@ def test_other_words_in_an_address_are_refused(tmp_path: Path, query: str) -> No
     path = chain(tmp_path / "m.nir", linear(np.ones((1, 1))), lif(1))
     with pytest.raises(ValueError, match=r"\?.*dt"):
         model.read_model(f"{path}?{query}")
+
+
+def test_what_neurons_of_a_model_lack_is_made_short(tmp_path: Path) -> None:
+    path = chain(tmp_path / "m.nir", linear(np.ones((1, 1))), lif(1))
+    with drivers.open("emulator:brainscales-2") as device:
+        neuron, own = device.info.neuron, model.NetworkInput(is_current=False, bias=0.0)
+        settings = model.place_model(model.read_model(str(path)), device.info, own, 0.9).settings
+    for role in ("synapse", "refractory"):
+        setting = neuron.setting(role)
+        assert setting is not None and settings[setting.name] == setting.minimum < setting.default
 
 
 def test_within_one_spike_of_a_convolutional_network_of_sinabs() -> None:
