@@ -250,7 +250,7 @@ def serve(number: int, registry: ModuleType) -> None:
     while device is not None:
         try:
             method, given, options = connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             return
         act = getattr(device, method)
         _answer(connection, lambda: act(*given, **options), lambda: device)  # noqa: B023
@@ -267,8 +267,8 @@ def _answer(
     except DeviceError as error:
         kinds = (each for each in type(error).__mro__ if each.__module__ == DeviceError.__module__)
         answer, kind = str(error), next(kinds).__name__
-    except MemoryError:
-        os._exit(OUT_OF_MEMORY)
+    except (MemoryError, KeyboardInterrupt) as error:
+        os._exit(OUT_OF_MEMORY if isinstance(error, MemoryError) else 130)
     device = find()
     line: Line = (0.0, 0, (), {})
     if device is not None:

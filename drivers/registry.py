@@ -116,7 +116,9 @@ def addresses() -> list[str]:
     for scheme in schemes():
         offered: list[str] = []
         with suppress(Exception):  # code of others: it may fail in any way
-            offered = [address for address, _ in driver(scheme).catalogue()]
+            kind = driver(scheme)
+            with DriverCall(kind, "catalogue"):
+                offered = [address for address, _ in kind.catalogue()]
         offers += offered or [f"{scheme}:"]
     return offers
 

@@ -109,13 +109,15 @@ def _find_place(module: ModuleType | None) -> str:
 def find_code(given: Any) -> frozenset[str]:
     """Find the files of code that sections and lists name."""
     import drivers
+    from drivers.lab import find_name
 
     files: set[str] = set()
     for text in texts(given):
         if text.rpartition(":")[0].endswith(".py"):
             files.add(absolute_name(text))
-        with suppress(drivers.DeviceError):
-            files.update(drivers.code_of(text))
+        if ":" in text or find_name(text):  # else no driver of others is loaded
+            with suppress(drivers.DeviceError):
+                files.update(drivers.code_of(text))
     return frozenset(files)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -23,7 +24,7 @@ CALL_LIMIT = 600.0
 AFTER_HANGING = 10.0
 # Of what a driver raised, or says of a part that failed, as many characters are shown.
 TOLD = 500
-LISTED = 100  # parts that failed
+LISTED = 100  # parts that failed, or figures of a state
 # Nothing that is measured comes near: seconds or bytes, and thresholds of a membrane from rest.
 MOST, UNBELIEVABLE = 1e18, 1e9
 # By how much of itself a value may be beyond its limit: what float32 rounds up.
@@ -77,29 +78,31 @@ class DriverCall(Call):
             error = overdue
         finally:
             self._errors.__exit__(*raised)
-        if error is None or isinstance(error, DeviceError | MemoryError | KeyboardInterrupt):
+        if error is None or isinstance(error, MemoryError | KeyboardInterrupt):
             return
         if isinstance(error, Overdue):
             if not isinstance(self._driver, type):
                 self._driver.call_limit = min(self._driver.call_limit, AFTER_HANGING)
             raise DeviceHung(str(error)) from None
         why = _describe_raised(error)  # SystemExit as well: a driver does not end the training
+        if isinstance(error, DeviceError) and why is not None:
+            return
         raise DriverError(
-            f"{self._name} raised {type(error).__name__}{': ' if why else ''}{why}; a driver "
+            f"{self._name} raised {type(error).__name__}{': ' if why else ''}{why or ''}; a driver "
             "raises DeviceError alone, so mend it there"
         ) from error
 
 
-def _describe_raised(error: BaseException) -> str:
-    """The text of an exception in one line, if it has one that can be read."""
+def _describe_raised(error: BaseException) -> str | None:
+    """The text of an exception in one line; None where it cannot be read."""
     try:
         return _shorten(str(error))
     except Exception:
-        return ""
+        return None
 
 
 def _shorten(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join(text.encode(errors="replace").decode().split())
     return line if len(line) <= TOLD else f"{line[:TOLD]} ..."
 
 
@@ -255,11 +258,11 @@ def check_failures(method: str, given: object) -> tuple[str, ...]:
 def check_condition(method: str, given: object) -> dict[str, float]:
     """Refuse what is no table of numbers; arguments and errors as `check_failures`."""
     if not isinstance(given, Mapping) or not all(
-        type(name) is str and len(name) <= TOLD and isinstance(value, int | float)
-        for name, value in given.items()
+        type(name) is str and isinstance(value, int | float) for name, value in given.items()
     ):
         raise ReadoutError(f"{method} gave {_describe(given)}: give numbers by name")
-    return {name: float(value) for name, value in given.items()}
+    kept = ((_shorten(name), float(given[name])) for name in list(given)[:LISTED])
+    return {name: value for name, value in kept if math.isfinite(value)}  # JSON has no others
 
 
 def check_state(method: str, given: object) -> dict[str, NDArray[np.generic]]:

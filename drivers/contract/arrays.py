@@ -31,10 +31,8 @@ def select_prefix(values: Mapping[str, Value], prefix: str) -> dict[str, Value]:
 
 
 def read_only(array: NDArray[Kind]) -> NDArray[Kind]:
-    """Give a view of an array that cannot be written to; the array itself can, as before."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
+    """Give a view of an array that nobody can make writable; the array itself is, as before."""
+    return np.asarray(array.data.toreadonly())
 
 
 def first_mismatch(

@@ -443,8 +443,9 @@ class Composite(Device):
     @property
     def condition(self) -> Mapping[str, float]:
         """Sums over the devices of what they tell of their state."""
-        names = dict.fromkeys(name for device in self.devices for name in device.condition)
-        return {name: sum(d.condition.get(name, 0.0) for d in self.devices) for name in names}
+        each = [device.condition for device in self.devices]
+        names = dict.fromkeys(name for table in each for name in table)
+        return {name: sum(table.get(name, 0.0) for table in each) for name in names}
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Give all that the devices remember, by `NUMBER/NAME` where there are several."""

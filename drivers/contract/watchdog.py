@@ -45,6 +45,9 @@ class MarkedStream:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
+    def close(self) -> None:
+        """Stay open: it is the host's."""
+
     def write(self, text: str) -> int:
         """Write whole lines; the rest waits for its end."""
         method = self._name_method()

@@ -190,10 +190,11 @@ class SupervisedDevice:
                             "done, so look at its power, or its driver"
                         ) from None
         finally:
-            transfer = device.transfer_seconds - line
+            lasted = time.perf_counter() - started
+            transfer = min(max(0.0, device.transfer_seconds - line), lasted)
             self.clock.transfer += transfer
-            self.costs.usage.line_bytes += device.transfer_bytes - sent
-            self.clock.device += time.perf_counter() - started - transfer
+            self.costs.usage.line_bytes += max(0, device.transfer_bytes - sent)
+            self.clock.device += lasted - transfer
 
     def _bring_back(self) -> None:
         """Give the device the network and the weights that it had."""

@@ -6,18 +6,20 @@ device behaving, or words of the line that it ends in.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import sys
 import threading
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from drivers import Device, Readout, Timing, WeightFormat
+from drivers import Device, DeviceError, Readout, Timing, WeightFormat
 from support.good_device import Good
 
 
@@ -45,6 +47,29 @@ class SilencesInput(Behaving):
     def _run(self, stimulus, *rest):
         stimulus.data[:] = 0
         return super()._run(stimulus, *rest)
+
+
+def spoil(array):
+    """Write to an array and all that it is a view of, whatever it says of that."""
+    while isinstance(array, np.ndarray):
+        with suppress(ValueError):
+            array.setflags(write=True)
+            array[:] = 0
+        array = array.base
+
+
+class UnlocksWhatItWasGiven(Behaving):
+    """passes"""
+
+    def _write(self, projection, weights):
+        stored = super()._write(projection, weights)
+        spoil(weights)
+        return stored
+
+    def _run(self, stimulus, *rest):
+        readout = super()._run(stimulus, *rest)
+        spoil(stimulus.data)
+        return readout
 
 
 class SpoilsNetwork(Behaving):
@@ -203,6 +228,16 @@ class RaisesTheUnspeakable(Raises):
     error = Unspeakable()
 
 
+class UnspeakableError(Unspeakable, DeviceError):
+    pass
+
+
+class RaisesAnUnspeakableError(Raises):
+    """_run raised UnspeakableError;"""
+
+    error = UnspeakableError()
+
+
 class RaisesAtLength(Raises):
     """_run raised ValueError: y y y"""
 
@@ -252,6 +287,45 @@ class GoesElsewhere(Disturbs):
 
     def disturb(self):
         os.chdir("/")
+
+
+class ClosesStreams(Disturbs):
+    """passes"""
+
+    def disturb(self):
+        sys.stdout.close()
+        sys.stderr.close()
+
+
+class MeasuresNothing(Behaving):
+    """passes"""
+
+    condition: ClassVar[Mapping[str, float]] = {"unplugged": math.nan, "far": math.inf, "\udcff": 1}
+    failures = ("half of a character: \udcff",)
+
+
+class TurnsBackItsClock(Behaving):
+    """passes"""
+
+    looks = 0
+
+    @property
+    def transfer_seconds(self):
+        self.looks += 1
+        return 1e6 - self.looks
+
+    transfer_bytes = property(lambda self: 10**6 - self.looks)
+
+
+class RunsItsClockAhead(Behaving):
+    """passes"""
+
+    looks = 0
+
+    @property
+    def transfer_seconds(self):
+        self.looks += 1
+        return 1000.0 * self.looks
 
 
 class Talks(Disturbs):
@@ -365,3 +439,7 @@ class Misbehaving(Behaving):
     def from_url(cls, target, options):
         kind = Behaving if cls.mended else KINDS.get(target, LeavesThreads)
         return kind.from_url(target, options)
+
+    @classmethod
+    def catalogue(cls):
+        raise SystemExit(3)

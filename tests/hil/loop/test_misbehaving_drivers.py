@@ -44,6 +44,11 @@ def behaving(task: str, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]
         return weights(Path("run").absolute())
 
 
+def test_a_driver_whose_addresses_cannot_be_listed_hides_none_of_others() -> None:
+    done = command("train", "digits", "--device", "ideal", *SETTINGS)
+    assert done.exit_code == 2 and "did you mean 'emulator:ideal'" in done.stderr
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_driver_ends_in_one_line_or_changes_nothing(
     kind: str, task: str, behaving: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
