@@ -70,7 +70,7 @@ MEASURES = {
     "connection_sparsity": Measure("share", "of its synapses that are 0"),
     "activation_sparsity": Measure("share", "of its neurons and steps without a spike"),
     "overlap": Measure(
-        "|cos|",
+        "abs(cos)",
         "between the rule's g, or f', and the slope of the nominal neuron's rate, over all hidden "
         "membranes of the training; of aDFA, DFA and BP",
     ),

@@ -126,7 +126,7 @@ def evaluate(job: Job, weights: Weights | None = None) -> tuple[Outcome, Weights
 def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcome, Weights]:
     data = run_data.load_for(config)
     if job.samples:
-        data = _keep_some(data, job.samples, config.seed)
+        data = _keep_some(data, job.samples, config)
     # Its settings fit, so what does not is the file of its weights.
     source = partial(name_source, f"weights/{job.start}.npz", ": delete it")
     initial, blame = (None, None) if config.start else (weights, source)
@@ -145,9 +145,11 @@ def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcom
         return outcome | {name: cost + (outcome[name] or 0) for name, cost in paid.items()}, kept
 
 
-def _keep_some(data: Data, number: int, seed: int) -> Data:
+def _keep_some(data: Data, number: int, config: Config) -> Data:
     """Draw so many of the training samples; what is validated and tested with stays."""
-    order = streams.generator(seed, "show").permutation(len(data.y_train))[:number]
+    order = streams.generator(config.seed, "show").permutation(len(data.y_train))[:number]
+    if config.training.carry:  # those that follow each other
+        order = np.arange(len(order))
     return replace(data, x_train=data.x_train[order], y_train=data.y_train[order])
 
 
