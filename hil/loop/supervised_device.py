@@ -242,11 +242,14 @@ class ModelDevice:
             ValueError: When the network, or what the rule reads, does not fit it.
             DeviceError: When there is no such device.
         """
-        own = config.network.model_copy(update={"calibration": ""})  # that of another device
-        config = config.model_copy(update={"observe": "spikes", "network": own})
         in_force().check(drivers.code_of(rule.model))
         device = drivers.open(rule.model)
         try:
+            # What another device has been given, as far as it is known here.
+            names = {setting.name for setting in device.info.neuron.settings}
+            known = {n: value for n, value in config.network.settings.items() if n in names}
+            own = config.network.model_copy(update={"calibration": "", "settings": known})
+            config = config.model_copy(update={"observe": "spikes", "network": own})
             network = mapping.network(config, device.info, layers, initial)
             supervised = SupervisedDevice(device, network)
             observer = Observer(config, device, rule, kind)

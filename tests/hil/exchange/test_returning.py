@@ -134,8 +134,9 @@ def test_what_was_learned_comes_back_in_kernels(task: str, tmp_path: Path) -> No
 
 
 def test_a_model_of_the_device_gets_its_synapses(task: str, tmp_path: Path) -> None:
+    """And of its settings those that the model has: none is that of a synapse."""
     file = network(tmp_path / "m.nir", lif, nested=False)
-    device, once = "emulator:ideal?weight_bits=4", {"epochs": 1, "batches": 2, "batch": 25}
+    device, once = "emulator:brainscales-2", {"epochs": 1, "batches": 2, "batch": 25}
     sections = {"training": once, "network": {"steps": 5}}
     hil.train(task, start=file, out=tmp_path / "run", device=device, rule="pat", **sections)
     run = Run.open(tmp_path / "run")
