@@ -154,7 +154,7 @@ def test_a_full_disk_is_one_line_with_the_way_to_go_on(monkeypatch: pytest.Monke
 
 
 def test_ctrl_c_while_data_are_loaded_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("hil.tasks.load", stop)
