@@ -38,6 +38,7 @@ USB_DEVICES = Path("/sys/bus/usb/devices")
 LOADERS = {"2e8a:0003": "of an RP2040", "2e8a:000f": "of an RP2350", "0483:df11": "of an STM32"}
 LOADER_ANSWERS = set(b"\x79\x1f")  # ACK and NACK of the STM32's loader on a serial port
 # Bytes that something on the way may keep or change, by what does so.
+PLAIN = b"U" * 24  # no byte that anything on the way minds
 TRANSLATIONS = {"flow control": b"\x11\x13", "newlines": b"\x0a\x0d"}
 # What each fault means, and what to do.
 FAULTS = {
@@ -240,6 +241,8 @@ def _measure(line: Transport, rate: int, examination: Examination) -> None:
         link = Link(line, examination.address, rate, retries=1)
         info = link.board.to_contract()
         examination.figures["board"] = f"{link.board.name}, firmware {info.identity.firmware}"
+        if not (lease := link.board.lease) or not lease.number:
+            _find_translation(link)  # the numbers of a lease may have such bytes
         link.take_lease()
     except DeviceNotFound as error:
         raise _Fault("held", error=error) from None
@@ -255,13 +258,17 @@ def _measure(line: Transport, rate: int, examination: Examination) -> None:
         link.close()
 
 
-def _measure_echoes(link: Link, line: Transport, rate: int, examination: Examination) -> None:
-    boot, payload = link.board.boot_id, b"U" * 24  # no byte that anything on the way minds
+def _find_translation(link: Link) -> None:
+    """Find bytes that do not come through where others do."""
     for name, values in TRANSLATIONS.items():
-        marked = [payload + values + bytes((n,)) for n in (65, 66, 67)]
-        _refuse(not any(_echo(link, e) for e in marked) and _echo(link, payload), name)
-    times = sorted(_time_echo(link, payload) for _ in range(SHORT))
-    least = 2 * (len(payload) + 10) * BITS / rate
+        marked = [PLAIN + values + bytes((n,)) for n in (65, 66, 67)]
+        _refuse(not any(_echo(link, e) for e in marked) and _echo(link, PLAIN), name)
+
+
+def _measure_echoes(link: Link, line: Transport, rate: int, examination: Examination) -> None:
+    boot = link.board.boot_id
+    times = sorted(_time_echo(link, PLAIN) for _ in range(SHORT))
+    least = 2 * (len(PLAIN) + 10) * BITS / rate
     middle, slow = times[len(times) // 2], times[-1 - len(times) // 100]
     examination.figures["round trip"] = f"{1e3 * middle:.1f} ms (p50), {1e3 * slow:.1f} ms (p99)"
     size = max(16, min(link.board.payload, int(rate / BITS * SECONDS)))

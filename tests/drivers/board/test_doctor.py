@@ -230,6 +230,9 @@ def test_a_good_line_is_measured_and_its_board_left_as_it_was() -> None:
             device.configure(drivers.Network.feed_forward((4, 3)))
         before = board._network  # type: ignore[attr-defined]
         result = CliRunner().invoke(app, ["board", "doctor", f"board:{path}"])
+        given_back = time.monotonic() + 10
+        while board._lease.number and time.monotonic() < given_back:  # type: ignore[attr-defined]
+            time.sleep(0.01)
     assert result.exit_code == 0, result.stdout
     assert board._network is before and board._lease.number == 0  # type: ignore[attr-defined]
     names = [line.partition("\t")[0] for line in result.stdout.splitlines()]
@@ -243,3 +246,10 @@ def test_the_doctor_is_for_boards() -> None:
     with terminal(Played(bytes)) as (path, _):
         told = CliRunner().invoke(app, ["board", "doctor", f"board:{path}"])
     assert told.exit_code == 1 and told.stdout.startswith("echo: ")
+
+
+def test_flow_control_is_named_whatever_the_numbers_of_the_lease(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(link.os, "urandom", lambda n: b"\x11" * n)
+    test_a_planted_fault_is_named("xon", monkeypatch)
