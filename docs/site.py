@@ -32,7 +32,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Lead links to where a text stands on the site."""
     # Files of code are not on the site.
-    markdown = re.sub(r"\[([^\]]+)\]\([\w./-]+\.(?:py|toml|cff)\)", r"\1", markdown)
+    markdown = re.sub(r"\[([^\]]+)\]\([\w./-]+\.(?:py|toml|cff|txt)\)", r"\1", markdown)
     if page.file.src_uri == "index.md":
         return re.sub(r"\]\(docs/", "](", markdown)
     if page.file.src_uri in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"):
