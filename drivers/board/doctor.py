@@ -37,8 +37,8 @@ USB_DEVICES = Path("/sys/bus/usb/devices")
 # USB devices that are no serial port: a chip whose maker's loader waits for firmware.
 LOADERS = {"2e8a:0003": "of an RP2040", "2e8a:000f": "of an RP2350", "0483:df11": "of an STM32"}
 LOADER_ANSWERS = set(b"\x79\x1f")  # ACK and NACK of the STM32's loader on a serial port
-# Bytes that something on the way may keep or change, by what does so.
 PLAIN = b"U" * 24  # no byte that anything on the way minds
+# Bytes that something on the way may keep or change, by what does so.
 TRANSLATIONS = {"flow control": b"\x11\x13", "newlines": b"\x0a\x0d"}
 # What each fault means, and what to do.
 FAULTS = {
@@ -241,8 +241,9 @@ def _measure(line: Transport, rate: int, examination: Examination) -> None:
         link = Link(line, examination.address, rate, retries=1)
         info = link.board.to_contract()
         examination.figures["board"] = f"{link.board.name}, firmware {info.identity.firmware}"
-        if not (lease := link.board.lease) or not lease.number:
-            _find_translation(link)  # the numbers of a lease may have such bytes
+        is_free = link.board.lease is None or not link.board.lease.number
+        if is_free:  # before the lease, whose numbers may have such bytes
+            _find_translation(link)
         link.take_lease()
     except DeviceNotFound as error:
         raise _Fault("held", error=error) from None
@@ -253,6 +254,8 @@ def _measure(line: Transport, rate: int, examination: Examination) -> None:
     except LinkError as error:
         raise _Fault("loses frames", counts=error, slower=9600) from None
     try:
+        if not is_free:
+            _find_translation(link)
         _measure_echoes(link, line, rate, examination)
     finally:
         link.close()
