@@ -65,8 +65,10 @@ def measure_online(task: str, carry: bool, number: int) -> list[float]:
 def compare_online(task: str, pairs: int) -> None:
     """Measure a series with and without reset, and print a line for each figure."""
     numbers = range(1, pairs + 1)
-    found = np.array([[measure_online(task, carry, n) for carry in (True, False)] for n in numbers])
-    for name, (on, reset) in zip(("first", "last", "test"), found.transpose(2, 1, 0), strict=True):
+    errors = np.array(
+        [[measure_online(task, carry, n) for carry in (True, False)] for n in numbers]
+    )
+    for name, (on, reset) in zip(("first", "last", "test"), errors.transpose(2, 1, 0), strict=True):
         print(f"{task}, {name}: running on {describe(on)}, with reset {describe(reset)}; ", end="")
         print(f"reset less running on {describe(reset - on)}", flush=True)
 

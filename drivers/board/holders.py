@@ -24,10 +24,10 @@ def find_holder(port: str) -> str:
         if folder.name == str(os.getpid()):
             continue
         with suppress(OSError, IndexError, ValueError):
-            held = [fd.name for fd in (folder / "fd").iterdir() if os.readlink(fd) == device]
-            if any("lock:" in (folder / "fdinfo" / name).read_text() for name in held):
+            numbers = [fd.name for fd in (folder / "fd").iterdir() if os.readlink(fd) == device]
+            if any("lock:" in (folder / "fdinfo" / number).read_text() for number in numbers):
                 return _describe_process(folder)
-            holder = holder or (_describe_process(folder) if held else "")
+            holder = holder or (_describe_process(folder) if numbers else "")
     return holder  # has it open without a lock, as the board behind a pseudo-terminal has
 
 

@@ -258,23 +258,11 @@ class PlacedModel:
         """
         arrays: dict[str, NDArray[Any]] = {}
         for number, matrix in enumerate(self.weights):
-            cells, delay = self.cells[number], np.asarray(self.delays[number], np.uint16)
-            weights = matrix if isinstance(matrix, np.ndarray) else matrix.data
-            most, places = FEW * math.prod(matrix.shape), None
-            if not isinstance(matrix, np.ndarray):
-                places = matrix.tocoo().coords
-                if len(weights) > most:
-                    weights = matrix.toarray()
-                    if cells is not None:
-                        full = np.full(matrix.shape, -1, np.int32)
-                        full[places], cells = cells, full
-            elif cells is not None:
-                places = np.nonzero((cells >= 0) | (weights != 0))
-                if len(places[0]) <= most:
-                    weights, cells = weights[places], cells[places]
-                    delay = delay[places] if delay.ndim else delay
-            if places is not None and weights.ndim == 1:
+            delay = np.asarray(self.delays[number], np.uint16)
+            places, weights, cells = _lay_out(matrix, self.cells[number])
+            if places is not None:
                 arrays[f"synapses/{number}"] = np.stack(places).astype(np.int32)
+                delay = delay[places] if delay.ndim else delay
                 if cells is not None:
                     used, own = np.unique(cells, return_inverse=True)
                     cells = own.astype(np.int32) + min(used[0], np.int32(0))
@@ -371,6 +359,28 @@ def _place_cells(synapses: Synapses, has_bias: bool, has_relay: bool) -> NDArray
     elif has_relay:
         cells = np.hstack([cells, np.full((len(cells), 1), -1, np.int32)])
     return cells
+
+
+def _lay_out(
+    matrix: Placed, cells: NDArray[np.int32] | None
+) -> tuple[tuple[Array, Array] | None, Matrix, NDArray[np.int32] | None]:
+    """Places of synapses where few lead to each neuron, else None; their weights and cells."""
+    most = FEW * math.prod(matrix.shape)
+    if isinstance(matrix, np.ndarray):
+        if cells is None:
+            return None, matrix, None
+        pre, post = np.nonzero((cells >= 0) | (matrix != 0))
+        if len(pre) > most:
+            return None, matrix, cells
+        return (pre, post), matrix[pre, post], cells[pre, post]
+    pre, post = matrix.tocoo().coords
+    if len(pre) <= most:
+        return (pre, post), matrix.data, cells
+    if cells is None:
+        return None, matrix.toarray(), None
+    full = np.full(matrix.shape, -1, np.int32)
+    full[pre, post] = cells
+    return None, matrix.toarray(), full
 
 
 def _add_row(full: Array | csr_array, row: Array) -> Array | csr_array:

@@ -58,23 +58,20 @@ def eligibility_gradients(
     steps, batch = observation.traces[0].shape[:2]
     share = observation.error.dtype.type(1 / (steps * batch))
     weighted = [np.broadcast_to(delta * share, (steps, *delta.shape[1:])) for delta in deltas]
-    before = [observation.inputs[np.newaxis]]
-    source = observation.input_trace
-    if (
-        observation.earlier and source is not None
-    ):  # what came before the batch still has a part in what comes of it
-        past, routes = len(observation.earlier[0]), observation.connections
+    source, routes, begin = observation.input_trace, observation.connections, 0
+    events = [*(() if source is None else (source,)), *observation.spikes]
+    if observation.earlier:  # what came before the batch has a part in what comes of it
+        past = len(observation.earlier[0])
         reach = min(max(int(route.lag + np.max(route.delay)) for route in routes), past)
-        pairs = zip(observation.earlier, (source, *observation.spikes), strict=True)
-        before = [low_pass(np.concatenate(pair), decay)[past - reach :] for pair in pairs]
+        events = [np.concatenate(pair) for pair in zip(observation.earlier, events, strict=True)]
         weighted = [np.pad(delta, ((reach, 0), (0, 0), (0, 0))) for delta in weighted]
-    else:
-        if source is not None:
-            before = [low_pass(source, decay)]
-        before += [low_pass(raster, decay) for raster in observation.spikes]
+        begin = past - reach
+    before = [low_pass(each, decay)[begin:] for each in events]
+    if source is None:
+        before = [observation.inputs[np.newaxis], *before]
     return [
         correlate(before[route.source], weighted[route.target - 1], route, route.lag)
-        for route in observation.connections
+        for route in routes
     ]
 
 

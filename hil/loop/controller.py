@@ -316,13 +316,12 @@ class Controller:
         Returns:
             `(N,)` predicted classes, their logits `(N, C)`, and whether any output fired `(N,)`.
         """
-        size, batches = self.config.training.batch, list[Any]()
+        size = self.config.training.batch
+        batches: Sequence[Any] = [slice(start, start + size) for start in range(0, len(x), size)]
         if self.config.training.carry:  # each longer than what is shown before it
             series = cut_series(len(x), min(size, len(x) // (self.config.training.washout + 1)))
             batches = [*series]
             self.begin_series(x, series[0], stream, index)
-        else:
-            batches = [slice(start, start + size) for start in range(0, len(x), size)]
         answers = []
         for number, rows in enumerate(batches):
             answers.append(self.predict(Data.batch(x[rows]), stream, index, number))

@@ -14,7 +14,13 @@ from hil import streams
 from hil.learning import rate_estimators
 from hil.loop import costs, findings
 from hil.loop.controller import Controller
-from hil.loop.health import Fit, classify_layers, find_better_estimator, share_at_full_scale
+from hil.loop.health import (
+    Fit,
+    classify_layers,
+    find_better_estimator,
+    find_variance,
+    share_at_full_scale,
+)
 from hil.loop.progress import TrainingProgress, Watcher
 from hil.loop.train_state import StepReport, TrainState
 from hil.process import Stop
@@ -27,7 +33,6 @@ if TYPE_CHECKING:
     from hil.tasks import Data
 
 CHECKPOINT_SECONDS = 20.0
-TINY = np.finfo(float).tiny
 
 
 class Interrupted(Exception):
@@ -76,7 +81,7 @@ class Training:
         self._weights = labels.sample_weights(
             asked, data.preparation.labels, data.y_train, data.weights_train
         )
-        self._spread = np.maximum(data.y_train.var(axis=0, dtype=np.float64), TINY)
+        self._variance = find_variance(data.y_train) if data.is_real else None
         self._maps = self._config.augmentation.model_dump()
         self._image = data.image_shape if any(self._maps.values()) else None
         self._batches = self._config.training.count_batches(len(data.y_train))
@@ -160,8 +165,8 @@ class Training:
         weights = None if self._weights is None else self._weights[rows]
         report = self._controller.step(x, y, step, step / self._total, weights)
         self._state.tally.add(report, len(rows))
-        if self._data.is_real:
-            squares = np.square(report.outputs - y.astype(np.float64)) / self._spread
+        if self._variance is not None:
+            squares = np.square(report.outputs - y.astype(np.float64)) / self._variance
             self._state.tally.squares += float(squares.mean(axis=1).sum())
         self._state.statistics.add(y, report.activity, report.membrane)
         self._state.step += 1

@@ -262,6 +262,12 @@ class Score:
         }
 
 
+def find_variance(targets: NDArray[Any]) -> NDArray[np.float64]:
+    """Find the variance of each target, `(K,)` of `(N, K)`; above 0."""
+    variance: NDArray[np.float64] = targets.astype(np.float64).var(axis=0)
+    return np.maximum(variance, np.finfo(float).tiny)
+
+
 @dataclass(frozen=True)
 class Fit:
     """Figures of how far outputs are from real targets.
@@ -277,8 +283,7 @@ class Fit:
     def of(cls, outputs: NDArray[Any], targets: NDArray[Any]) -> Fit:
         """Hold outputs `(N, K)` against targets `(N, K)`."""
         errors = np.square(outputs.astype(np.float64) - targets).mean(axis=0)
-        spread = targets.astype(np.float64).var(axis=0)
-        return cls(float(np.sqrt(np.mean(errors / np.maximum(spread, np.finfo(float).tiny)))))
+        return cls(float(np.sqrt(np.mean(errors / find_variance(targets)))))
 
     def final(self) -> dict[str, Any]:
         """Return the entries for `result.json`."""

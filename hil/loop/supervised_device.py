@@ -247,8 +247,8 @@ class ModelDevice:
         try:
             # What another device has been given, as far as it is known here.
             names = {setting.name for setting in device.info.neuron.settings}
-            known = {n: value for n, value in config.network.settings.items() if n in names}
-            own = config.network.model_copy(update={"calibration": "", "settings": known})
+            settings = {n: value for n, value in config.network.settings.items() if n in names}
+            own = config.network.model_copy(update={"calibration": "", "settings": settings})
             config = config.model_copy(update={"observe": "spikes", "network": own})
             network = mapping.network(config, device.info, layers, initial)
             supervised = SupervisedDevice(device, network)

@@ -147,9 +147,10 @@ def _evaluate(job: Job, config: Config, weights: Weights | None) -> tuple[Outcom
 
 def _keep_some(data: Data, number: int, config: Config) -> Data:
     """Draw so many of the training samples; what is validated and tested with stays."""
-    order = streams.generator(config.seed, "show").permutation(len(data.y_train))[:number]
-    if config.training.carry:  # those that follow each other
-        order = np.arange(len(order))
+    order = np.arange(len(data.y_train))
+    if not config.training.carry:  # where they follow each other, the first ones
+        order = streams.generator(config.seed, "show").permutation(len(order))
+    order = order[:number]
     return replace(data, x_train=data.x_train[order], y_train=data.y_train[order])
 
 

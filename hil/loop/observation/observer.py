@@ -186,8 +186,8 @@ class Observer:
         earlier = self._earlier
         if self._reach:
             now = (stimulus.dense(), *spikes)
-            joined = map(np.concatenate, zip(earlier, now, strict=True)) if earlier else now
-            self._earlier = tuple(events[-self._reach :] for events in joined)
+            events = map(np.concatenate, zip(earlier, now, strict=True)) if earlier else now
+            self._earlier = tuple(each[-self._reach :] for each in events)
         return DecodedReadout(
             inputs,
             tuple(hidden),
