@@ -32,7 +32,7 @@ Answer = tuple[Job, Outcome, Weights]
 Pool = Callable[[Iterable[Request]], Iterator[Answer]]
 """Evaluates jobs, and gives their results as they come."""
 
-PATIENCE = 10.0  # seconds to wait for a scheduler, and for its first worker
+PATIENCE = 30.0  # seconds to wait for a scheduler, and for its first worker
 DEATHS = 10  # processes that a trial may end, one after another
 PACKAGES = ("spikeloop", "numpy", "scipy", "brian2", "scikit-learn")
 KILLED = (
