@@ -1,9 +1,11 @@
 """Settings of all tests."""
 
 import sys
+from functools import cache
 
 import pytest
 from hypothesis import settings
+from typer import testing
 
 from device_models.engine.brian2_network import DefaultPreferences
 from support.paths import THOROUGH
@@ -11,6 +13,9 @@ from support.paths import THOROUGH
 # The same examples on every machine, and no verdict by the clock.
 settings.register_profile("spikeloop", deadline=None, derandomize=True)
 settings.load_profile("spikeloop")
+
+# The tree of all commands is built once, not at each call of one, where it takes most of the time.
+testing._get_command = cache(testing._get_command)
 
 # Tests import Brian2 themselves, too: wherever they run, it reads no preference files.
 sys.meta_path.insert(0, DefaultPreferences())
