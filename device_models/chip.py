@@ -102,6 +102,7 @@ class Chip:
         self.clock = 0.0
         self.circuit: Circuit | None = None
         self.crossbars: list[Crossbar] = []
+        self._ageing: list[Crossbar] = []  # those whose weights drift or decay
         self._channels: list[ADCChannels] = []
         self._engines: Engines | None = None
         self.faults: Sequence[Fault] = ()
@@ -152,6 +153,7 @@ class Chip:
             )
             for p, transmitted in enumerate(self.circuit.split_weights(self._weights))
         ]
+        self._ageing = [crossbar for crossbar in self.crossbars if crossbar.ages]
         self._channels = [
             ADCChannels(
                 self.nonidealities.adc,
@@ -162,6 +164,7 @@ class Chip:
             for i, size in enumerate(sizes)
         ]
         self._engines = Engines(self.circuit, self._compiled, self._workers)
+        self._counted = RecordingRequest(len(sizes) - 1, "spikes", reduce="mean")
         self.set_faults(())
 
     def _make_circuit(
@@ -244,7 +247,7 @@ class Chip:
         if self.circuit is None or self._engines is None:
             raise ValueError("the chip has no network yet: call configure first")
         circuit, engines, temporal = self.circuit, self._engines, self.nonidealities.temporal
-        counted = RecordingRequest(len(circuit.layers) - 1, "spikes", reduce="mean")
+        counted = self._counted
         recorded = [
             r._replace(reduce="none") if (r.quantity, r.reduce) == ("spikes", "last") else r
             for r in requests
@@ -254,7 +257,7 @@ class Chip:
             kept: self._make_recorder(kept, steps, batch, names, begun)
             for kept in dict.fromkeys([counted, *recorded])
         }
-        for crossbar in self.crossbars:
+        for crossbar in self._ageing:
             crossbar.age_transmitted()
         run = ChipRun(
             drive=drive,
@@ -314,7 +317,7 @@ class Chip:
     def wait(self, seconds: float) -> None:
         """Let time pass: stored weights drift, temperature and supply wander."""
         self.clock += seconds
-        for crossbar in self.crossbars:
+        for crossbar in self._ageing:
             crossbar.advance(seconds)
 
     def state(self) -> dict[str, NDArray[np.generic]]:

@@ -145,6 +145,11 @@ class Crossbar:
         self._transmit(slice(None))
 
     @property
+    def ages(self) -> bool:
+        """Tell whether time alone changes what is stored."""
+        return self._written is not None
+
+    @property
     def programmed_weights(self) -> NDArray[np.float32]:
         """Weights that writes left in cells that are not frozen, undrifted."""
         return self._cells[0] if len(self._cells) == 1 else self._cells[0] - self._cells[1]

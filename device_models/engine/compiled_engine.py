@@ -58,7 +58,7 @@ class CompiledEngine:
         self._sent: dict[str, NDArray[Any]] = {}
         self._held: tuple[bool, int, int] | None = None  # what state and sent events are for
         self._layout: dict[str, NDArray[Any]] = {}
-        # What synapses transmit, and by projection, where that is the same memory.
+        # What is transmitted, and what receiving neurons get, where that is the same memory.
         self._weighed: tuple[NDArray[np.float32], list[DelayedSynapses]] | None = None
         self._circuit = chip  # with the faults of the last phase
         self._placed: tuple[Circuit, float, bool, dict[str, Any], list[NDArray[Any]]] | None = None
@@ -109,11 +109,11 @@ class CompiledEngine:
             begin, end = end, end + phase.steps
             own, gain = self._place(code, phase.circuit, run.supply, currents)
             transmitted = phase.replace_weights(run.weights)
-            weights = self._weigh_synapses(phase.circuit, transmitted)
+            weights, synapses = self._lay_out(code, phase.circuit, transmitted)
             own = {
                 **values,
                 **own,
-                **self._synapse_arguments(code, transmitted, weights),
+                **synapses,
                 "lines": phase.lines,
                 "held": self._find_held(phase.lines),
             }
@@ -154,18 +154,6 @@ class CompiledEngine:
         # Without currents nothing flows but biases; with them their slopes are written anew.
         self._state["i_in"][...] = self._placed[3]["i_in"]
         return self._placed[3:]
-
-    def _weigh_synapses(
-        self, circuit: Circuit, transmitted: NDArray[np.float32]
-    ) -> list[DelayedSynapses]:
-        """Weigh what receiving neurons get, once where that is a view of what is transmitted."""
-        if self._weighed is not None and transmitted is self._weighed[0]:
-            return self._weighed[1]
-        weights = circuit.weigh_synapses(transmitted)
-        sparse = any(group.bounds.size for p in circuit.projections for group in p.groups)
-        if circuit.is_plain and not sparse:
-            self._weighed = transmitted, weights
-        return weights
 
     def _find_held(self, lines: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Find the layers some of whose lines are held."""
@@ -270,12 +258,19 @@ class CompiledEngine:
             "spikes_counts": np.asarray(counts, np.float32),
         }
 
-    def _synapse_arguments(
-        self, code: ModelCode, kept: NDArray[np.float32], weights: Sequence[DelayedSynapses]
-    ) -> dict[str, Any]:
-        """Lay out all synapses, in one array for each variable that receives: as they are kept."""
+    def _lay_out(
+        self, code: ModelCode, circuit: Circuit, transmitted: NDArray[np.float32]
+    ) -> tuple[list[DelayedSynapses], dict[str, Any]]:
+        """Weigh all synapses, and lay them out in one array for each variable that receives.
+
+        Where an event brings what its synapse transmits, they stay as they are transmitted.
+        """
+        if self._weighed is not None and transmitted is self._weighed[0]:
+            weights = self._weighed[1]
+        else:
+            weights = circuit.weigh_synapses(transmitted)
         if self._layout:
-            return {**self._layout, f"w_{code.spec.receivers[0]}": kept}
+            return weights, {**self._layout, f"w_{code.spec.receivers[0]}": transmitted}
         rows: list[list[int]] = []
         columns: list[NDArray[np.int32]] = []
         bounds: list[NDArray[np.int32]] = []
@@ -302,8 +297,10 @@ class CompiledEngine:
         }
         if self._chip.is_plain:
             self._layout = layout
-            return self._synapse_arguments(code, kept, weights)
-        return layout | {
+            if not columns:  # of no sparse matrix, which may be a copy
+                self._weighed = transmitted, weights
+            return self._lay_out(code, circuit, transmitted)
+        return weights, layout | {
             f"w_{name}": np.concatenate(own)
             for name, own in zip(code.spec.receivers, values, strict=True)
         }

@@ -424,7 +424,8 @@ class Controller:
         low, high = np.float32(form.least(full)), np.float32(full)
         np.clip(self.weights[projection], low, high, out=self.weights[projection])
 
-    def logits(self, rate: Matrix, membrane: Matrix) -> Matrix:
-        """Make logits of output rates and mean membranes, `(B, C)` each."""
+    @cached_property
+    def logits(self) -> Callable[[Matrix, Matrix], Matrix]:
+        """Makes logits of output rates and mean membranes, `(B, C)` each."""
         read = self.config.readout
-        return losses.logits(rate, membrane, source=read.source, kappa=read.kappa, beta=read.beta)
+        return partial(losses.logits, source=read.source, kappa=read.kappa, beta=read.beta)
