@@ -335,11 +335,11 @@ class Device(ABC):
             ReadoutError: When the driver answers with what it was not asked for, or cannot be.
         """
         self._check_open()
-        network, info = self.network, self.__info
         asked = stimulus.kind, stimulus.batch, stimulus.steps, tuple(probes)
-        if asked != self.__taken:  # as all runs of a training are
-            check_run(*asked, network, info)
+        if asked != self.__taken:  # once for all runs of a training
+            self.check_run(*asked)
             self.__taken = asked
+        network, info = self.network, self.__info
         check_stimulus(stimulus, probes, network, info)
         if carry:
             check_carry(stimulus.batch, self.__carried, info)
