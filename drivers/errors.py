@@ -142,7 +142,7 @@ def parse_number(
         if allowed[0] <= float(number) <= allowed[1]:  # type: ignore[arg-type]  # NaN is not
             return number
     what, (least, most) = "a whole number" if kind is int else "a number", allowed
-    raise SettingError(f"option {name} = {options[name]}: give {what} from {least:g} to {most:g}")
+    raise SettingError(f"option {name} = {options[name]}: give {what} from {least} to {most}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
