@@ -39,14 +39,15 @@ def steps_of_inflow(info: DeviceInfo) -> int:
     return math.ceil(math.log(OVER) / math.log(kept)) if kept else 0
 
 
-def peak_membrane(info: DeviceInfo, decay: float) -> float:
+def peak_membrane(info: DeviceInfo, decay: float, tau: float | None = None) -> float:
     """The highest membrane after an event of one threshold, a current that flows as stated.
 
     Args:
         info: What the device states.
         decay: What a step leaves of a membrane.
+        tau: Value of the setting of role synapse, in seconds; None for its default.
     """
-    kept, highest, membrane, current = _current_left(info), 0.0, 0.0, 1.0
+    kept, highest, membrane, current = _current_left(info, tau), 0.0, 0.0, 1.0
     current -= kept
     while current > OVER * (1 - kept):
         membrane = decay * membrane + current
@@ -54,10 +55,10 @@ def peak_membrane(info: DeviceInfo, decay: float) -> float:
     return highest
 
 
-def _current_left(info: DeviceInfo) -> float:
+def _current_left(info: DeviceInfo, tau: float | None = None) -> float:
     """Compute what a step leaves of a synaptic current."""
     setting = info.neuron.setting("synapse")
-    return 0.0 if setting is None else math.exp(-info.timing.dt / setting.default)
+    return 0.0 if setting is None else math.exp(-info.timing.dt / (tau or setting.default))
 
 
 @dataclass(frozen=True)

@@ -158,8 +158,12 @@ class Flowing(Abroad):
         layer="next_step",
     )
 
+    @property
+    def flow_time(self) -> float:
+        return self.network.settings["tau_s"]
+
     def step(self, layer: int, charge: Array) -> tuple[Array, Array]:
-        kept = np.exp(-1e-3 / self.network.settings.get("tau_s", 3e-3))
+        kept = np.exp(-1e-3 / self.flow_time)
         self._more[layer] = kept * self._more[layer] + (1 - kept) * charge
         v = 0.9 * self._v[layer] + self._more[layer]
         self._v[layer] = v - (v >= 1)

@@ -317,8 +317,12 @@ def a_threshold_makes_neurons_fire(harness: Harness) -> None:
 @check(needs.TIMED, look="what _configure does with it, and at its unit")
 def roles_of_settings_are_kept(harness: Harness) -> None:
     """A setting with a role moves what the role says, and as far as it says."""
-    reasons = ["no setting has the role of a threshold or a time constant"]
-    hold = {"threshold": _check_threshold_role, "time_constant": _check_time_constant_role}
+    reasons = ["no setting has the role of a threshold or of a time constant"]
+    hold = {
+        "threshold": _check_threshold_role,
+        "time_constant": _check_time_constant_role,
+        "synapse": _check_synapse_role,
+    }
     settings = [s for s in harness.info.neuron.settings if s.role in hold]
     for setting in settings:
         try:
@@ -421,6 +425,19 @@ def _check_time_constant_role(harness: Harness, setting: Setting) -> None:
         stated = math.exp(-harness.info.timing.dt / value)
         what = f"setting {setting.name} has the role time_constant and is {value:g} s"
         _check_leak(harness, what, stated, {setting.name: value}, SPREAD)
+
+
+def _check_synapse_role(harness: Harness, setting: Setting) -> None:
+    decay = harness.info.neuron.decay or UNSTATED_DECAY
+    low, high = _choose_values(setting)
+    short, long = (ChargeLadder(1, {setting.name: v}).charges(harness) for v in (low, high))
+    expected = peak_membrane(harness.info, decay, low) / peak_membrane(harness.info, decay, high)
+    measured, slack = long.median / short.median, UNIFORM_OFF + short.error + long.error
+    if not expected / (1 + slack) <= measured <= expected * (1 + slack):
+        raise Failed(
+            f"setting {setting.name} has the role synapse, but from {low:g} to {high:g} s the "
+            f"charge that makes neurons fire grows {measured:.2f} times, not {expected:.2f} times"
+        )
 
 
 def _choose_values(setting: Setting, zero: float = 0.0) -> tuple[float, float]:

@@ -258,9 +258,10 @@ def test_other_words_in_an_address_are_refused(tmp_path: Path, query: str) -> No
         model.read_model(f"{path}?{query}")
 
 
-def test_what_neurons_of_a_model_lack_is_made_short(tmp_path: Path) -> None:
+@pytest.mark.parametrize("profile", ["brainscales-2", "dynap-se"])
+def test_what_neurons_of_a_model_lack_is_made_short(tmp_path: Path, profile: str) -> None:
     path = chain(tmp_path / "m.nir", linear(np.ones((1, 1))), lif(1))
-    with drivers.open("emulator:brainscales-2") as device:
+    with drivers.open(f"emulator:{profile}") as device:
         neuron, own = device.info.neuron, model.NetworkInput(is_current=False, bias=0.0)
         settings = model.place_model(model.read_model(str(path)), device.info, own, 0.9).settings
     for role in ("synapse", "refractory"):

@@ -456,6 +456,12 @@ class ForgetsTheRestOfACharge(Resting):
 class FlowsUnsaid(Flowing):
     caught_by = "a-threshold-makes-neurons-fire"
     facts: ClassVar = {"settings": ()}
+    flow_time = 3e-3
+
+
+class FlowsAtOnePace(Flowing):
+    caught_by = "roles-of-settings-are-kept"
+    flow_time = 3e-3
 
 
 class ShowsBurstsBeforeTheReset(Bursting):
