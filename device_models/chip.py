@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,6 +102,7 @@ class Chip:
         self.clock = 0.0
         self.circuit: Circuit | None = None
         self.crossbars: list[Crossbar] = []
+        self._ageing: list[Crossbar] = []  # those whose weights drift or decay
         self._channels: list[ADCChannels] = []
         self._engines: Engines | None = None
         self.faults: Sequence[Fault] = ()
@@ -152,6 +153,7 @@ class Chip:
             )
             for p, transmitted in enumerate(self.circuit.split_weights(self._weights))
         ]
+        self._ageing = [crossbar for crossbar in self.crossbars if crossbar.ages]
         self._channels = [
             ADCChannels(
                 self.nonidealities.adc,
@@ -162,6 +164,7 @@ class Chip:
             for i, size in enumerate(sizes)
         ]
         self._engines = Engines(self.circuit, self._compiled, self._workers)
+        self._counted = RecordingRequest(len(sizes) - 1, "spikes", reduce="mean")
         self.set_faults(())
 
     def _make_circuit(
@@ -241,15 +244,20 @@ class Chip:
             self.unnumbered_trials += 1
         else:
             names = (self.seed, 1, trial)
-        (circuit, engines), temporal = self._active, self.nonidealities.temporal
-        counted = RecordingRequest(len(circuit.layers) - 1, "spikes", reduce="mean")
-        recorded = [*map(_keep_raster, requests)]
+        if self.circuit is None or self._engines is None:
+            raise ValueError("the chip has no network yet: call configure first")
+        circuit, engines, temporal = self.circuit, self._engines, self.nonidealities.temporal
+        counted = self._counted
+        recorded = [
+            r._replace(reduce="none") if (r.quantity, r.reduce) == ("spikes", "last") else r
+            for r in requests
+        ]  # of the last spikes, all
         begun = engines.steps if carry else 0
         recorders = {
             kept: self._make_recorder(kept, steps, batch, names, begun)
             for kept in dict.fromkeys([counted, *recorded])
         }
-        for crossbar in self.crossbars:
+        for crossbar in self._ageing:
             crossbar.age_transmitted()
         run = ChipRun(
             drive=drive,
@@ -269,11 +277,16 @@ class Chip:
             supply=supply_factor(self.seed, temporal.wander, temporal.wander_seconds, self.clock),
         )
         engines.run(run, carry)
-        self.wait(self.nonidealities.programming.run_seconds)
-        answers = [
-            _reduce_spikes(request, recorders[kept].samples, steps)
-            for request, kept in zip(requests, recorded, strict=True)
-        ]
+        if self.nonidealities.programming.run_seconds:
+            self.wait(self.nonidealities.programming.run_seconds)
+        answers = []
+        for request, kept in zip(requests, recorded, strict=True):
+            samples: NDArray[Any] = recorders[kept].samples
+            if request.quantity == "spikes" and request.reduce == "last":
+                samples = samples[-1]
+            elif request.quantity == "spikes" and request.reduce == "mean":
+                samples = samples.astype(np.float32) / steps
+            answers.append(samples)
         return recorders[counted].samples, answers
 
     def _make_recorder(
@@ -304,7 +317,7 @@ class Chip:
     def wait(self, seconds: float) -> None:
         """Let time pass: stored weights drift, temperature and supply wander."""
         self.clock += seconds
-        for crossbar in self.crossbars:
+        for crossbar in self._ageing:
             crossbar.advance(seconds)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
@@ -328,24 +341,3 @@ class Chip:
         """Tell whether time alone changes what the chip does."""
         stored, temporal = self.nonidealities.programming, self.nonidealities.temporal
         return bool(stored.drift or stored.retention or temporal.wander)
-
-    @property
-    def _active(self) -> tuple[Circuit, Engines]:
-        if self.circuit is None or self._engines is None:
-            raise ValueError("the chip has no network yet: call configure first")
-        return self.circuit, self._engines
-
-
-def _keep_raster(request: RecordingRequest) -> RecordingRequest:
-    """Choose what to record for a request: of the last spikes, all."""
-    last = request.quantity == "spikes" and request.reduce == "last"
-    return request._replace(reduce="none") if last else request
-
-
-def _reduce_spikes(
-    request: RecordingRequest, samples: NDArray[np.generic], steps: int
-) -> NDArray[np.generic]:
-    """Answer a request from what was recorded for it."""
-    if request.quantity == "membrane" or request.reduce == "none":
-        return samples
-    return samples[-1] if request.reduce == "last" else samples.astype(np.float32) / steps

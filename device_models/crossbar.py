@@ -145,6 +145,11 @@ class Crossbar:
         self._transmit(slice(None))
 
     @property
+    def ages(self) -> bool:
+        """Tell whether time alone changes what is stored."""
+        return self._written is not None
+
+    @property
     def programmed_weights(self) -> NDArray[np.float32]:
         """Weights that writes left in cells that are not frozen, undrifted."""
         return self._cells[0] if len(self._cells) == 1 else self._cells[0] - self._cells[1]
@@ -277,7 +282,7 @@ class Crossbar:
         for start in range(0, asked.size, PART):
             part = asked[start : start + PART]
             off = np.subtract(part, stored[start : start + PART], out=away[: part.size])
-            places.append(np.flatnonzero(np.abs(off, out=off) > near) + start)
+            places.append((np.abs(off, out=off) > near).nonzero()[0] + start)
         distant = np.concatenate(places)
         aim = self._quantise(asked[distant])
         differs = aim != stored[distant]
@@ -286,7 +291,7 @@ class Crossbar:
     def _quantise(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._grid.size:
             return self._grid[np.searchsorted((self._grid[1:] + self._grid[:-1]) / 2, weights)]
-        target: NDArray[np.float32] = np.clip(weights, -self._full_scale, self._full_scale)
+        target: NDArray[np.float32] = weights.clip(-self._full_scale, self._full_scale)
         if self._step:
             target /= self._step
             np.rint(target, out=target)
@@ -326,8 +331,9 @@ class Crossbar:
         if self._written is not None:
             changed, weights = slice(None), self._age_cells(self._written).reshape(-1)
         else:
-            parts = [cell.reshape(-1)[changed] for cell in self._cells]
-            weights = parts[0] if len(parts) == 1 else parts[0] - parts[1]
+            weights = self._cells[0].reshape(-1)[changed]
+            if len(self._cells) == 2:
+                weights = weights - self._cells[1].reshape(-1)[changed]
         transmitted[changed] = weights if self._gain is None else weights * self._gain[changed]
         # Last, since what is frozen neither drifts nor decays.
         transmitted[self._frozen] = self._frozen_weight

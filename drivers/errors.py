@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import TypeVar
 
+Number = TypeVar("Number")
 GIVEN, LINE = 200, 1000  # characters shown of what was given, and of all
 LISTED = 800  # characters of all names that are allowed
 ECHO = 120  # characters of a text that a message repeats on purpose
@@ -112,6 +114,35 @@ def _split_brackets(line: str) -> Iterator[str]:
     if begin < len(line):
         # A bracket that never closes holds all that follows.
         yield line[begin:]
+
+
+def parse_number(
+    options: Mapping[str, str],
+    name: str,
+    default: Number,
+    allowed: tuple[float, float],
+    kind: Callable[[str], Number],
+) -> Number:
+    """Read an option of an address that is a number.
+
+    Args:
+        options: The options.
+        name: Which of them.
+        default: What it is where it is not among them.
+        allowed: The least and the greatest that it may be.
+        kind: `int` or `float`.
+
+    Raises:
+        SettingError: When it is no such number.
+    """
+    if name not in options:
+        return default
+    with suppress(ValueError):
+        number = kind(options[name])
+        if allowed[0] <= float(number) <= allowed[1]:  # type: ignore[arg-type]  # NaN is not
+            return number
+    what, (least, most) = "a whole number" if kind is int else "a number", allowed
+    raise SettingError(f"option {name} = {options[name]}: give {what} from {least} to {most}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -84,7 +84,6 @@ def train(
         ValueError: When something asked for does not exist or does not fit.
         DeviceError: When the device fails.
     """
-    from hil.config import Config
     from hil.loop.progress import also_call, display_progress
 
     names = {"class_names": class_names, "feature_names": feature_names}
@@ -92,7 +91,6 @@ def train(
     name, samples = _task_and_samples(task, y, test=test, validation=validation, **about)
     objects: dict[str, object] = {}
     settings = as_layer(task=name, device=device, rule=rule, seed=seed, **sections)
-    settings |= {key: None for key in sections if key not in Config.model_fields}  # is refused
     layer = name_objects(settings, objects)
     given: dict[str, Any] = {"start": start, "out": out, "record": record}
     trusted = Trust.of(layer, everything=trust, objects=objects)
@@ -256,14 +254,16 @@ def export(
 
 
 def as_layer(**settings: object) -> dict[str, Any]:
-    """Settings as a layer of a configuration: all that are not None.
+    """Settings as a layer of a configuration: all that are not None, or unknown, to be refused.
 
     Args:
         settings: Settings and sections by name; a rule or an encoding may stand for its section.
     """
+    from hil.config import Config
     from hil.learning import Rule, RuleFamily, rules
 
-    layer = {key: value for key, value in settings.items() if value is not None}
+    known = Config.model_fields
+    layer = {k: value for k, value in settings.items() if value is not None or k not in known}
     if isinstance(rule := layer.get("rule"), Rule | RuleFamily):
         layer["rule"] = rules.section(rule)
     plain = [k for k in ("rule", "encoding") if not isinstance(layer.get(k, {}), Mapping)]

@@ -437,8 +437,9 @@ class SpikingClassifier(ClassifierMixin, SpikingEstimator):  # type: ignore[misc
 
     def _settings(self, seed: int = 0) -> tuple[dict[str, Any], Trust]:
         sections, trust = super()._settings(seed)
-        weights = as_layer(training=as_layer(class_weight=self._weights()) or None)
-        return configuration.merge_layers(sections, weights), trust
+        weights = self._weights()
+        own = {} if weights is None else {"training": {"class_weight": weights}}
+        return configuration.merge_layers(sections, own), trust
 
     def _weights(self) -> str | dict[str, float] | None:
         """The weights of the classes by their numbers, which is what is trained on."""

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from hashlib import sha256
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from machine_code import CompiledFunction
 
 Loop = Callable[..., None]
 BLOCK = 1 << 14  # numbers of a slice
+flatten = methodcaller("reshape", -1)  # of an array, a view where it is contiguous
 SOME = 20  # calls before a loop is worth compiling; what runs first is the chip
 
 

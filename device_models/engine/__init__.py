@@ -51,7 +51,13 @@ class Engines:
         """
         begun = self.steps if carry else 0
         after, self._last = self._last if carry else None, None
-        if after is not None or not self._run_compiled(run, carry, begun):
+        compiled = False
+        if after is None and self._may_compile:
+            try:
+                compiled = self._compiled.run(run, carry, begun, self._waits)
+            except Untranslatable:
+                self._may_compile = False
+        if not compiled:
             if after is None and begun:
                 raise RuntimeError("a run cannot go on: its kind of input is not compiled")
             later = bool(after and after.has_currents_to_come)
@@ -61,14 +67,6 @@ class Engines:
             engine.run(run, after, begun)
             self._last = engine
         self.steps = begun + run.steps
-
-    def _run_compiled(self, run: ChipRun, carry: bool, begun: int) -> bool:
-        """Run in compiled code; tells whether there is any."""
-        try:
-            return self._may_compile and self._compiled.run(run, carry, begun, self._waits)
-        except Untranslatable:
-            self._may_compile = False
-            return False
 
     def _brian2_engine(self, batch: int, currents: bool, changing: bool) -> Brian2Engine:
         key = (batch, currents, changing)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses
 from device_models.engine.in_flight import InFlight, current_slopes
 from device_models.engine.kernel import kernel_arguments, write_kernel
 from device_models.engine.model_code import ModelCode
-from device_models.generators import Noise
+from device_models.generators import sequence
 from device_models.readout import REDUCTIONS, MembraneRecorder, Raster, Recorder, SpikeCounts
 from machine_code import CompiledFunction, Function
 
@@ -49,7 +50,7 @@ class CompiledEngine:
                 that is worth it.
         """
         self._chip, self._shares_always = chip, workers is not None
-        self._codes: dict[bool, tuple[ModelCode, tuple[str, ...], dict[str, Any]]] = {}
+        self._codes: dict[bool, tuple[ModelCode, itemgetter[Any], dict[str, Any]]] = {}
         self._kernels: dict[bool, CompiledFunction] = {}
         self._sizes = np.cumsum([0, *(layer.size for layer in chip.layers)])
         self._width = sum(chip.layers[n - 1].size for n in chip.input_targets())
@@ -57,6 +58,8 @@ class CompiledEngine:
         self._sent: dict[str, NDArray[Any]] = {}
         self._held: tuple[bool, int, int] | None = None  # what state and sent events are for
         self._layout: dict[str, NDArray[Any]] = {}
+        # What is transmitted, and what receiving neurons get, where that is the same memory.
+        self._weighed: tuple[NDArray[np.float32], list[DelayedSynapses]] | None = None
         self._circuit = chip  # with the faults of the last phase
         self._placed: tuple[Circuit, float, bool, dict[str, Any], list[NDArray[Any]]] | None = None
         self._threads: ThreadPoolExecutor | None = None
@@ -83,10 +86,10 @@ class CompiledEngine:
         )
         if currents not in self._codes:
             code = ModelCode(chip, currents)
-            names = kernel_arguments(code.spec)[2:]
-            self._codes[currents] = code, names, self._fixed_arguments(code)
+            order = itemgetter(*kernel_arguments(code.spec)[2:])
+            self._codes[currents] = code, order, self._fixed_arguments(code)
             self._kernels[currents] = CompiledFunction(partial(write_kernel, code.spec))
-        code, names, fixed = self._codes[currents]
+        code, order, fixed = self._codes[currents]
         if not carry:
             self._begin(code, run, currents)
         self._in_flight.begin_run(chip, run, begun)
@@ -106,11 +109,11 @@ class CompiledEngine:
             begin, end = end, end + phase.steps
             own, gain = self._place(code, phase.circuit, run.supply, currents)
             transmitted = phase.replace_weights(run.weights)
-            weights = phase.circuit.weigh_synapses(transmitted)
+            weights, synapses = self._lay_out(code, phase.circuit, transmitted)
             own = {
                 **values,
                 **own,
-                **self._synapse_arguments(code, transmitted, weights),
+                **synapses,
                 "lines": phase.lines,
                 "held": self._find_held(phase.lines),
             }
@@ -120,8 +123,7 @@ class CompiledEngine:
                 slopes = self._slope_arguments(
                     weights, gain, steps_now, (batch, width), renew=past == begin > 0
                 )
-                now = {**own, **slopes, "past": past, "steps": length}
-                arguments = [now[name] for name in names]
+                arguments = order({**own, **slopes, "past": past, "steps": length})
                 example = [0, 0, *arguments, *self._rooms[0]]
                 kernel = self._kernels[currents].find(example, wait or carry)
                 if kernel is None:
@@ -168,7 +170,9 @@ class CompiledEngine:
             "chance": np.array([getattr(chip.temporal, name) for name in KINDS], float),
         }
 
-    def _run_shared(self, batch: int, steps: int, kernel: Function, arguments: list[Any]) -> None:
+    def _run_shared(
+        self, batch: int, steps: int, kernel: Function, arguments: Sequence[Any]
+    ) -> None:
         """Let each thread compute some of the samples: of itself, only where that is worth it."""
         worth = self._shares_always or batch * steps * self._sizes[-1] >= WORTH_SHARING
         shares = min(len(self._rooms), batch) if worth else 1
@@ -239,7 +243,8 @@ class CompiledEngine:
         for kind, name in enumerate(KINDS):
             first = int(name != "spike_loss" or self._in_flight.spikes is None)
             for layer in range(first, len(keys) if getattr(self._chip.temporal, name) else 0):
-                keys[layer, kind] = Noise(*run.trial, name, layer).key[0]
+                seed = sequence(*run.trial, name, layer)  # as `Noise` has it
+                keys[layer, kind] = seed.generate_state(1, np.uint64)[0]
         return keys
 
     def _spike_arguments(self) -> dict[str, Any]:
@@ -253,12 +258,19 @@ class CompiledEngine:
             "spikes_counts": np.asarray(counts, np.float32),
         }
 
-    def _synapse_arguments(
-        self, code: ModelCode, kept: NDArray[np.float32], weights: Sequence[DelayedSynapses]
-    ) -> dict[str, Any]:
-        """Lay out all synapses, in one array for each variable that receives: as they are kept."""
+    def _lay_out(
+        self, code: ModelCode, circuit: Circuit, transmitted: NDArray[np.float32]
+    ) -> tuple[list[DelayedSynapses], dict[str, Any]]:
+        """Weigh all synapses, and lay them out in one array for each variable that receives.
+
+        Where an event brings what its synapse transmits, they stay as they are transmitted.
+        """
+        if self._weighed is not None and transmitted is self._weighed[0]:
+            weights = self._weighed[1]
+        else:
+            weights = circuit.weigh_synapses(transmitted)
         if self._layout:
-            return {**self._layout, f"w_{code.spec.receivers[0]}": kept}
+            return weights, {**self._layout, f"w_{code.spec.receivers[0]}": transmitted}
         rows: list[list[int]] = []
         columns: list[NDArray[np.int32]] = []
         bounds: list[NDArray[np.int32]] = []
@@ -285,8 +297,10 @@ class CompiledEngine:
         }
         if self._chip.is_plain:
             self._layout = layout
-            return self._synapse_arguments(code, kept, weights)
-        return layout | {
+            if not columns:  # of no sparse matrix, which may be a copy
+                self._weighed = transmitted, weights
+            return self._lay_out(code, circuit, transmitted)
+        return weights, layout | {
             f"w_{name}": np.concatenate(own)
             for name, own in zip(code.spec.receivers, values, strict=True)
         }
@@ -339,12 +353,13 @@ def _recorder_arguments(recorders: Sequence[Recorder], sizes: NDArray[np.int64])
         for recorder, start in zip(own, starts, strict=True):
             at[recorder.layer] = start
     samples, starts = _concatenate(membranes, np.float32)
-    samples_at = [
-        (each.layer, each.every, each.after_reset, at, each.number, REDUCTIONS.index(each.reduce))
-        for each, at in zip(membranes, starts, strict=True)
-    ]
+    samples_at, keys = list[tuple[int, ...]](), list[np.uint64]()
     channels, converter = np.zeros((2, sizes[-1]), np.float32), np.zeros(4, np.float32)
-    for recorder in membranes:
+    for recorder, start in zip(membranes, starts, strict=True):
+        when = recorder.every, recorder.after_reset
+        reduction = REDUCTIONS.index(recorder.reduce)
+        samples_at.append((recorder.layer, *when, start, recorder.number, reduction))
+        keys.append(recorder.noise.key[0])
         own = recorder.channels
         place = slice(sizes[recorder.layer], sizes[recorder.layer + 1])
         channels[:, place] = own.scale, own.shift
@@ -355,7 +370,7 @@ def _recorder_arguments(recorders: Sequence[Recorder], sizes: NDArray[np.int64])
         "samples_at": np.array(samples_at, np.int64).reshape(-1, 6),
         "channels": channels,
         "converter": converter,
-        "channel_keys": np.array([each.noise.key[0] for each in membranes], np.uint64),
+        "channel_keys": np.array(keys, np.uint64),
     }
 
 

@@ -133,4 +133,4 @@ def current_slopes(
             if now is not None:
                 slope = slope + now @ (parts[0] if len(parts) == 1 else parts[0] - parts[1])
         slope = slope * (gain / gain.dtype.type(chip.dt))
-        yield projection.target, slope + chip.bias_slope(layer) if np.any(layer.bias) else slope
+        yield projection.target, slope + chip.bias_slope(layer) if layer.bias.any() else slope

@@ -11,14 +11,13 @@ from drivers.board.faults import FaultPlan, FaultyLine, parse_faults
 from drivers.board.link import Link
 from drivers.board.simulated_board import SimulatedBoard, SimulatedPort
 from drivers.board.transport import ALLOWED, PacedLine, SerialPort, Transport
-from drivers.errors import DeviceNotFound, SettingError, nearest
+from drivers.errors import DeviceNotFound, SettingError, nearest, parse_number
 
 if TYPE_CHECKING:
     from serial.tools.list_ports_common import ListPortInfo
 
 BAUD = 115200
-BAUDS = range(50, 100_000_001)
-SEEDS = range(1 << 32)
+BAUDS, SEEDS = (50, 100_000_000), (0, (1 << 32) - 1)
 SIMULATED = "simulated://"
 NETWORK = ("socket", "rfc2217")  # schemes of ports that a network reaches
 
@@ -64,10 +63,10 @@ def open_line(target: str, options: Mapping[str, str]) -> tuple[Transport, int]:
     for option in options:
         if option not in allowed:
             raise SettingError(f"board option {option!r} is unknown: {nearest(option, allowed)}")
-    baud = _parse_whole(options, "baud", BAUD, BAUDS)
-    pace = _parse_whole(options, "pace", 0, BAUDS)
-    fault_seed = _parse_whole(options, "fault_seed", 0, SEEDS)
-    seed = _parse_whole(options, "seed", 1, SEEDS)
+    baud = parse_number(options, "baud", BAUD, BAUDS, int)
+    pace = parse_number(options, "pace", 0, BAUDS, int)
+    fault_seed = parse_number(options, "fault_seed", 0, SEEDS, int)
+    seed = parse_number(options, "seed", 1, SEEDS, int)
     plan = parse_faults(options["fault"], fault_seed) if "fault" in options else FaultPlan()
     line: Transport
     reboot: Callable[[], None] | None = None  # what a fault may do to the board
@@ -138,14 +137,3 @@ def _check_port(target: str) -> None:
             allowed = False
     if not allowed:
         raise DeviceNotFound(f"{target!r} is no port of a board: give {ALLOWED}")
-
-
-def _parse_whole(options: Mapping[str, str], name: str, default: int, allowed: range) -> int:
-    if name not in options:
-        return default
-    text = options[name]
-    if not (text.isascii() and text.isdigit() and int(text) in allowed):
-        raise SettingError(
-            f"board option {name} = {text}: give a whole number from {allowed[0]} to {allowed[-1]}"
-        )
-    return int(text)

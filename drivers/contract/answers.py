@@ -62,23 +62,10 @@ class DriverCall(Call):
             f"{owner.__name__}.{method}", driver.call_limit if limit is None else limit
         )
         self._driver, self._name = driver, self.method
-        self._errors = np.errstate()  # how numpy treats overflows is the caller's to choose
 
-    def __enter__(self) -> str:
-        """Begin; gives the method."""
-        self._errors.__enter__()
-        return super().__enter__()
-
-    def __exit__(self, *raised: Any) -> None:
-        """End it, and say what it raised."""
-        error = raised[1]
-        try:
-            super().__exit__()
-        except Overdue as overdue:
-            error = overdue
-        finally:
-            self._errors.__exit__(*raised)
-        if error is None or isinstance(error, MemoryError | KeyboardInterrupt):
+    def refuse(self, error: BaseException) -> None:
+        """Say what the driver raised."""
+        if isinstance(error, MemoryError | KeyboardInterrupt):
             return
         if isinstance(error, Overdue):
             if not isinstance(self._driver, type):
@@ -124,8 +111,7 @@ def check_stored(
     Raises:
         ReadoutError: When it cannot be, which is a mistake of the driver.
     """
-    array = _take_array(method, "stored weights", stored, shape, np.float32)
-    low, high = _find_extremes(method, "stored weights", array)
+    array, low, high = _take_array(method, "stored weights", stored, shape, np.float32)
     least, slack = form.least(full_scale), ROUNDING if form.levels else UNSTATED_LEVELS
     if high > full_scale * (1 + slack) or low < least * (1 + slack):
         raise ReadoutError(
@@ -168,11 +154,12 @@ def check_readout(
             f"{method} gave steps = {readout.steps}: give the {stimulus.steps} of the stimulus"
         )
     shape: tuple[int, ...] = (stimulus.batch, network.layers[-1])
-    counts = _take_array(method, "counts", readout.counts, shape, np.int32)
+    counts, *extremes = _take_array(method, "counts", readout.counts, shape, np.int32)
     fastest, most = info.neuron.spikes_per_step, info.neuron.spikes_per_run
-    _check_range(method, "counts", counts, stimulus.steps * fastest, f"at most {fastest} a step")
-    if most is not None:
-        _check_range(method, "counts", counts, most, "the most in a run")
+    whole, why = stimulus.steps * fastest, f"at most {fastest} a step"
+    if most is not None and most < whole:
+        whole, why = most, "the most in a run"
+    _check_range(method, "counts", extremes, whole, why)
     if stimulus.lengths is not None and (counts.max(axis=1) > stimulus.lengths * fastest).any():
         raise ReadoutError(
             f"{method} gave more counts than a sample has steps: count within Stimulus.lengths"
@@ -190,11 +177,11 @@ def check_readout(
             shape = (stimulus.steps // probe.every, *shape)
         raster = probe.quantity == "spikes" and probe.reduce != "mean"
         kind: type[np.generic] = np.uint8 if raster else np.float32
-        array = samples[probe] = _take_array(method, what, given, shape, kind)
+        samples[probe], low, high = _take_array(method, what, given, shape, kind)
         if probe.quantity == "spikes":
-            _check_range(method, what, array, info.neuron.spikes_per_step, "spikes per step")
+            most = info.neuron.spikes_per_step
+            _check_range(method, what, (low, high), most, "spikes per step")
             continue
-        low, high = _find_extremes(method, what, array)
         furthest = max(high - membrane.rest, membrane.rest - low)
         if furthest > UNBELIEVABLE * abs(membrane.threshold - membrane.rest):
             raise ReadoutError(
@@ -300,8 +287,9 @@ def _describe(given: object) -> str:
 
 def _take_array(
     method: str, what: str, given: object, shape: tuple[int, ...], kind: type[Kind]
-) -> NDArray[Kind]:
-    """A copy of an array that a driver gave; a subclass may hide values, or compute others."""
+) -> tuple[NDArray[Kind], float, float]:
+    """A copy of an array that a driver gave, its least and its greatest value, both finite."""
+    # A subclass may hide values, or compute others.
     if type(given) is not np.ndarray:
         raise ReadoutError(
             f"{method} gave {what} as {type(given).__name__}: give a {kind.__name__} array of "
@@ -313,21 +301,16 @@ def _take_array(
             f"of shape {shape}"
         )
     copied: NDArray[Kind] = given.copy()
-    return copied
-
-
-def _find_extremes(method: str, what: str, array: NDArray[np.generic]) -> tuple[float, float]:
-    """The least and the greatest value, both finite."""
-    low, high = float(array.min()), float(array.max())
+    low, high = float(copied.min()), float(copied.max())
     if not np.isfinite(low) or not np.isfinite(high):
         raise ReadoutError(f"{method} gave {what} that are not all finite: give finite numbers")
-    return low, high
+    return copied, low, high
 
 
 def _check_range(
-    method: str, what: str, array: NDArray[np.generic], most: float, explained: str
+    method: str, what: str, extremes: Sequence[float], most: float, explained: str
 ) -> None:
-    low, high = _find_extremes(method, what, array)
+    low, high = extremes
     if low < 0 or high > most * (1 + ROUNDING):
         raise ReadoutError(
             f"{method} gave {what} from {low:g} to {high:g}: give 0 to {most:g}, {explained}"

@@ -69,7 +69,9 @@ class Device(ABC):
     call_limit: float = CALL_LIMIT
     # Names of their own, which no driver's attributes take.
     __network: Network | None = None
+    __info: DeviceInfo  # once there is a network
     __carried: int | None = None  # samples of the last run, until the network changes
+    __taken: tuple[object, ...] | None = None  # kind, size and probes of a run that was checked
     __faults: tuple[Fault, ...] = ()
     __closed: bool = False
 
@@ -229,8 +231,10 @@ class Device(ABC):
             SettingError: For an unknown setting or one out of range.
         """
         self._check_open()
-        complete, self.__carried = complete_network(network, self.info), None
-        mapped = complete if self.info.capacity.sparse else complete.as_dense()
+        self.__info = self.info
+        complete = complete_network(network, self.__info)
+        self.__carried = self.__taken = None
+        mapped = complete if self.__info.capacity.sparse else complete.as_dense()
         with DriverCall(self, "_configure"):
             self._configure(deepcopy(mapped))
         self.__network = complete
@@ -252,7 +256,7 @@ class Device(ABC):
             ReadoutError: When the driver gives what cannot be the stored weights.
         """
         self._check_open()
-        network, info = self.network, self.info
+        network, info = self.network, self.__info
         matrix = check_weights(projection, weights, network)
         form, scale = info.weight_format(projection), network.full_scale[projection]
         synapses = None if info.capacity.sparse else network.projections[projection].synapses
@@ -278,7 +282,7 @@ class Device(ABC):
         check_faults(faults, self.info)
         faults = tuple(faults)
         if self.__network is not None:
-            complete = complete_faults(faults, self.__network, self.info)
+            complete = complete_faults(faults, self.__network, self.__info)
             with DriverCall(self, "_set_faults"):
                 self._set_faults(complete)
         self.__faults = faults
@@ -300,7 +304,7 @@ class Device(ABC):
             UnsupportedProbe: When the device does not offer a probe.
         """
         self._check_open()
-        check_run(kind, batch, steps, probes, self.network, self.info)
+        check_run(kind, batch, steps, probes, self.network, self.__info)
 
     def run(
         self,
@@ -330,8 +334,12 @@ class Device(ABC):
             UnsupportedProbe: When the device does not offer a probe.
             ReadoutError: When the driver answers with what it was not asked for, or cannot be.
         """
-        self.check_run(stimulus.kind, stimulus.batch, stimulus.steps, probes)
-        network, info = self.network, self.info
+        self._check_open()
+        asked = stimulus.kind, stimulus.batch, stimulus.steps, tuple(probes)
+        if asked != self.__taken:  # once for all runs of a training
+            self.check_run(*asked)
+            self.__taken = asked
+        network, info = self.network, self.__info
         check_stimulus(stimulus, probes, network, info)
         if carry:
             check_carry(stimulus.batch, self.__carried, info)

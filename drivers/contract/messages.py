@@ -17,7 +17,7 @@ from drivers.contract.arrays import is_csr, read_only
 from drivers.contract.info import Quantity, Reduction, StimulusKind
 from drivers.errors import DeviceError, FileFormatError, StimulusError, UnsupportedProbe, shorten
 from drivers.files.archives import read_arrays
-from drivers.files.bounded import describe_error, parse_json
+from drivers.files.bounded import describe_error, describe_first, parse_json
 from drivers.files.writing import replace_file
 
 if TYPE_CHECKING:
@@ -479,8 +479,7 @@ def read_fields(kind: Any, fields: object) -> Any:
     try:
         return adapter_of(kind).validate_json(json.dumps(fields), strict=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise ValueError(describe_first(error)) from None
 
 
 @cache

@@ -24,6 +24,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
 
 class MarkedStream:
     """A stream whose lines go to standard error with the method of the driver that wrote them.
@@ -114,9 +116,11 @@ class Call:
         self.previous: Any = None
         self.over = self.signalled = self.raised = False
         self._outer: tuple[Call, str] | None = None  # and the method that it was in
+        self._errors = np.errstate()  # how numpy treats overflows is the caller's to choose
 
     def __enter__(self) -> str:
         """Begin; gives the method."""
+        self._errors.__enter__()
         self.thread = threading.get_ident()
         outer = WATCHDOG.calls.get(self.thread)
         if outer is not None:
@@ -130,16 +134,27 @@ class Call:
         WATCHDOG.begin(self)
         return self.method
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *raised: Any) -> None:
         """End it."""
-        if self._outer is not None:
-            self._outer[0].method = self._outer[1]
-            return
+        error = raised[1]
         try:
-            WATCHDOG.end(self)
+            if self._outer is not None:
+                self._outer[0].method = self._outer[1]
+            else:
+                WATCHDOG.end(self)
+        except Overdue as overdue:
+            error = overdue
         finally:
             if self.previous is not None:
                 set_handler(SIGNAL, self.previous)
+            self._errors.__exit__(*raised)
+        if error is not None:
+            self.refuse(error)
+
+    def refuse(self, error: BaseException) -> None:
+        """Raise what the caller is to see in place of an error of the call, if anything."""
+        if isinstance(error, Overdue):
+            raise error
 
     def __str__(self) -> str:
         """Say what is wrong with one that lasts too long, and what to do."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,9 +44,8 @@ from drivers.contract.info import (
 )
 from drivers.contract.messages import Probe, Readout, Stimulus
 from drivers.contract.network import Network
-from drivers.errors import CapacityError, SettingError, WeightError, nearest
+from drivers.errors import CapacityError, SettingError, WeightError, nearest, parse_number
 
-Value = TypeVar("Value")
 DEFAULT = "mixed-signal"
 SEVERITIES = (0.0, 1e6)
 CHIP_OPTIONS = ("chip", "neuron", "profile", "reset", "dt", "severity", "workers")
@@ -85,7 +83,7 @@ class Emulator(Device):
         except ValueError as error:
             raise SettingError(str(error)) from None
         default = None if target.endswith((".toml", ".py")) else 0  # a file may state any levels
-        exponent = _number(options, "wgt_exp", default, EXPONENTS, int)
+        exponent = parse_number(options, "wgt_exp", default, EXPONENTS, int)
         return cls(chip, f"emulator:{target or DEFAULT}", exponent)
 
     @classmethod
@@ -189,33 +187,33 @@ def _chip(target: str, options: Mapping[str, str]) -> Chip:
     specs = by_name(profile.nonidealities)
     digital = [*model.mantissas, "wgt_exp"] if model.weight_unit else []
     _refuse_unknown(options, [*specs, *CHIP_OPTIONS, *model.parameters, *digital])
-    dt = _number(options, "dt", profile.dt, (1e-5, 1e-1), float)
+    dt = parse_number(options, "dt", profile.dt, (1e-5, 1e-1), float)
     for name, text in options.items():
         if name in model.parameters and name not in specs:
             parameters[name] = neuron_file.check_parameter(model, name, text)
     for name, word in model.mantissas.items():
         if name in options:
-            mantissa = _number(options, name, 0, (0, word.most), int)
+            mantissa = parse_number(options, name, 0, (0, word.most), int)
             decoded = word.decode(mantissa, dt, model.parameters[word.parameter])
             parameters[word.parameter] = decoded
     if model.weight_unit and model.silent in parameters:  # weights are in units of its threshold
         model = replace(model, level=parameters[model.silent])
     # What is overridden is meant as it stands; a severity scales what the profile brings.
-    severity = _number(options, "severity", 1.0, SEVERITIES, float)
+    severity = parse_number(options, "severity", 1.0, SEVERITIES, float)
     severities = {
-        name: _number(options, f"severity.{name}", 1.0, SEVERITIES, float)
+        name: parse_number(options, f"severity.{name}", 1.0, SEVERITIES, float)
         for name in select_prefixed("severity.", options)
     }
     adjusted = profile.nonidealities.at_severity(severity, severities)
     return Chip(
         model,
         override(adjusted, {name: text for name, text in options.items() if name in specs}),
-        seed=_number(options, "chip", 0, (0, 2**63 - 1), int),
+        seed=parse_number(options, "chip", 0, (0, 2**63 - 1), int),
         reset=reset,
         dt=dt,
         parameters=parameters,
         pattern=profile.pattern if severity else None,
-        workers=_number(options, "workers", 0, (1, 256), int) or None,
+        workers=parse_number(options, "workers", 0, (1, 256), int) or None,
         energy=(profile.energy.value, profile.energy.source) if profile.energy else None,
     )
 
@@ -242,30 +240,6 @@ def _refuse_unknown(options: Mapping[str, str], known: Sequence[str]) -> None:
     for option in options:
         if option not in known and not option.startswith("severity."):
             raise ValueError(f"emulator option {option!r} is unknown: {nearest(option, known)}")
-
-
-def _number(
-    options: Mapping[str, str],
-    name: str,
-    default: Value,
-    allowed: tuple[float, float],
-    kind: Callable[[str], Value],
-) -> Value:
-    """An option as a number within `allowed`, both ends included."""
-    if name not in options:
-        return default
-    minimum, maximum = allowed
-    try:
-        value = kind(options[name])
-        fits = minimum <= float(value) <= maximum  # type: ignore[arg-type]
-    except ValueError:
-        fits = False
-    if not fits:
-        what = "a whole number" if kind is int else "a number"
-        raise SettingError(
-            f"emulator option {name} = {options[name]}: give {what} from {minimum:g} to {maximum:g}"
-        )
-    return value
 
 
 UNITS = {"second": "s", "volt": "V", "amp": "A", "hertz": "Hz", "1": ""}

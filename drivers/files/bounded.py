@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 from drivers.errors import FileFormatError, shorten
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic import BaseModel, ValidationError
 
 MIB = 1 << 20
 DEPTH = 32  # tables and lists within each other
@@ -139,6 +139,14 @@ def describe_error(error: Exception) -> str:
     return shorten(str(error) or type(error).__name__)
 
 
+def describe_first(error: ValidationError) -> str:
+    """Say the first thing that pydantic finds wrong: where, and what is allowed."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    message = first["msg"].removeprefix("Value error, ")  # raised by a validator of ours
+    return ": ".join(shorten(part) for part in (where, message) if part)
+
+
 def check_schema(model: type[BaseModel], values: Any, name: str) -> dict[str, Any]:
     """The values of a file, when they are what a model states; themselves, not the model.
 
@@ -155,10 +163,7 @@ def check_schema(model: type[BaseModel], values: Any, name: str) -> dict[str, An
     try:
         model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = shorten(".".join(str(part) for part in first["loc"]))
-        place = f"{name}: {where}" if where else name
-        raise FileFormatError(f"{place}: {describe_error(ValueError(first['msg']))}") from None
+        raise FileFormatError(f"{name}: {describe_first(error)}") from None
     table: dict[str, Any] = values
     return table
 

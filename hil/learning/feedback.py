@@ -186,7 +186,8 @@ def kolen_pollack_gradients(
         name = f"{RECURRENT}{route.target}"
         if route.source == route.target and name in state and gradient is not None:
             whole = gradient.copy()
-            homeostasis.add_pull(whole, observation, route)
+            if observation.pulls:
+                homeostasis.add_pull(whole, observation, route)
             changes[name] = route.wiring.as_matrix(whole).T
     return changes
 
@@ -256,8 +257,8 @@ def feedback_alignment(
         deltas = []
         for layer, z in enumerate(membranes[:-1], start=1):
             direct, slope = project_error(state, layer, error), gate(state, z)
-            route, back = observation.loop(layer), state.get(f"{RECURRENT}{layer}")
-            if route is None or back is None:
+            back = state.get(f"{RECURRENT}{layer}")
+            if back is None or (route := observation.loop(layer)) is None:
                 deltas.append(direct * slope)
             else:
                 back = np.float32(returned) * np.asarray(back, np.float32)

@@ -9,15 +9,15 @@ where a hard reset spares such events, it leaves x. For some steps after that of
 refractory neuron ignores its input and does not fire: x and s are 0. So does one for the rest of a
 run that has fired as often as it may in a run.
 
-`simulate` lets it run under a charge that is given step by step. `table` is what it does under a
-grid of mean drives, simulated once, for estimators that ask what such a neuron would do.
+`simulate` lets it run under a charge that is given step by step. Its `table` is what it does under
+a grid of mean drives, simulated once, for estimators that ask what such a neuron would do.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +29,8 @@ Reset = Literal["soft", "hard"]
 Arrival = Literal["same_step", "next_step", "end_of_step"]
 Quantity = Literal["rate", "mean_before", "mean_after", "last_before", "last_after"]
 Table = dict[Quantity, Matrix]
+Axis = tuple[np.float32, np.float32, np.float32, int]
+"""Drives of a table: the lowest, the step between two, the highest, and how many there are."""
 QUANTITIES: tuple[Quantity, ...] = (
     "rate",
     "mean_before",
@@ -83,6 +85,18 @@ class NominalNeuron:
         """
         loses = self.late and self.reset == "hard" and self.clears_events
         return self.most / (1 + self.refractory + loses)
+
+    @cached_property
+    def table(self) -> Table:
+        """What it does under a grid of mean drives, with noise."""
+        return _simulate_grid(self)
+
+    @cached_property
+    def axis(self) -> Axis:
+        """Drives of its table."""
+        width = self.table["rate"].shape[1]
+        highest = np.float32(LOWEST + STEP * (width - 1))
+        return np.float32(LOWEST), np.float32(STEP), highest, width
 
 
 @dataclass(frozen=True)
@@ -202,7 +216,7 @@ def simulate(neuron: NominalNeuron, charge: Float) -> Firing:
 
 
 @lru_cache(maxsize=16)
-def table(neuron: NominalNeuron) -> Table:
+def _simulate_grid(neuron: NominalNeuron) -> Table:
     """Simulate the neuron from rest under every drive of the grid.
 
     The noise is the same for every drive, so that the table is smooth.

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from hil.one_pass import OnePass, parts
+from hil.one_pass import OnePass, flatten, parts
 
 Matrix = NDArray[np.float32]
 State = dict[str, NDArray[Any]]
@@ -164,7 +164,7 @@ def _make(
                 names = [f"{name}_{p}" for name in kept]
                 before = [gradient, *map(state.__getitem__, names), weights[p]]
                 arrays = [*map(np.ascontiguousarray, before)]
-                loop(*[array.reshape(-1) for array in arrays], np.float32(limits[p]), *scalars)
+                loop(*map(flatten, arrays), np.float32(limits[p]), *scalars)
                 state |= zip(names, arrays[1:-1], strict=True)
                 changed[p] = arrays[-1]
         return changed, state

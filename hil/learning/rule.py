@@ -363,8 +363,7 @@ def gradients_from(deltas: Sequence[Matrix], observation: Observation) -> Gradie
     """
     batch = np.float32(len(observation.inputs))
     activity = (observation.inputs, *observation.activity)
-    scaled = [delta / batch for delta in deltas]
     return [
-        r.wiring.correlate(activity[r.source], scaled[r.target - 1])
+        r.wiring.correlate(activity[r.source], deltas[r.target - 1] / batch)
         for r in observation.connections
     ]

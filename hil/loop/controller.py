@@ -23,7 +23,7 @@ from hil.learning.rule import (
     check_update,
 )
 from hil.loop import health, mapping
-from hil.loop.observation.observer import Observer
+from hil.loop.observation.observer import Judge, Observer
 from hil.loop.supervised_device import ModelDevice, SupervisedDevice
 from hil.loop.train_state import StepReport, weights_in
 from hil.tasks import Data
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from hil.config import Config
 
 Matrix = NDArray[np.float32]
-Judge = Callable[[Matrix, Matrix], tuple[Matrix, Matrix, Matrix]]
-"""Gives losses `(B,)`, logits and errors `(B, C)` of output rates and mean membranes."""
 
 
 @dataclass
@@ -183,26 +181,24 @@ class Controller:
         if self.model is not None:  # of the device itself, the error
             observer = self.model.observer
             shown = self.model.show(stimulus, self.supervised.stored, trial)
-        observation = replace(
-            observer.observe(
-                stimulus,
-                shown,
-                error,
-                lambda rate, membrane: judge(rate, membrane)[-1],
-                self._evaluate_perturbations(stimulus, judge, index),
-                pulls,
-                progress,
-            ),
-            losses=by_sample,
-            logits=logits,
-            labels=y,
+        observation = observer.observe(
+            stimulus,
+            shown,
+            y,
+            (by_sample, logits, error),
+            judge,
+            self._evaluate_perturbations(stimulus, judge, index),
+            pulls,
+            progress,
         )
         update = self.rule.update(self.rule_state, observation, self.weights)
         what = f"rule {self.config.rule['name']!r}"
         gradients, self.rule_state = check_update(update, self.rule_state, self.weights, what)
         homeostasis.add(gradients, observation)
-        ties.average_alike(gradients, self.cells)
-        fixed = ties.take_fixed(self.weights, self.cells)
+        fixed: dict[int, Matrix] = {}
+        if self.cells:
+            ties.average_alike(gradients, self.cells)
+            fixed = ties.take_fixed(self.weights, self.cells)
         # Weights that leave the full scale would be long in returning.
         self.weights, self.optimiser_state = self.optimiser.update(
             gradients,
@@ -211,16 +207,17 @@ class Controller:
             observation.progress,
             self.device.network.full_scale,
         )
-        ties.put_fixed(self.weights, fixed, self.cells)
+        if fixed:
+            ties.put_fixed(self.weights, fixed, self.cells)
         for projection, gradient in enumerate(gradients):
             if gradient is not None:
                 if self._forms[projection].signs == "positive":
                     self.clip(projection)
                 self.supervised.write(projection, self.weights[projection])
-        right = losses.predict(logits, decoded.membranes[-1]) == y if y.ndim == 1 else False
+        right = (losses.predict(logits, decoded.membranes[-1]) == y).sum() if y.ndim == 1 else 0
         return StepReport(
             float(by_sample.mean()),
-            int(np.count_nonzero(right)),
+            int(right),
             (*decoded.hidden, decoded.rate),
             decoded.membranes,
             logits,
@@ -427,7 +424,8 @@ class Controller:
         low, high = np.float32(form.least(full)), np.float32(full)
         np.clip(self.weights[projection], low, high, out=self.weights[projection])
 
-    def logits(self, rate: Matrix, membrane: Matrix) -> Matrix:
-        """Make logits of output rates and mean membranes, `(B, C)` each."""
+    @cached_property
+    def logits(self) -> Callable[[Matrix, Matrix], Matrix]:
+        """Makes logits of output rates and mean membranes, `(B, C)` each."""
         read = self.config.readout
-        return losses.logits(rate, membrane, source=read.source, kappa=read.kappa, beta=read.beta)
+        return partial(losses.logits, source=read.source, kappa=read.kappa, beta=read.beta)

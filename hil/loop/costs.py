@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from drivers import Device, Energy, Network, Readout, Stimulus
 from drivers.contract.arrays import first_mismatch
 from hil.one_pass import OnePass, parts
-from hil.runs import records
+from hil.runs.records import Amount, Count, read_dataclass
 
 Matrix = NDArray[np.float32]
 SAMPLE_BITS = 8  # of a membrane sample, whatever converter the device has
@@ -44,13 +44,13 @@ class Usage:
             many as count all steps for spikes that are counted, 8 for a membrane sample.
     """
 
-    runs: int = 0
-    samples: int = 0
-    input_events: float = 0.0
-    output_spikes: int = 0
-    line_bytes: int = 0
-    write_calls: int = 0
-    read_bits: int = 0
+    runs: Count = 0
+    samples: Count = 0
+    input_events: Amount = 0.0
+    output_spikes: Count = 0
+    line_bytes: Count = 0
+    write_calls: Count = 0
+    read_bits: Count = 0
 
     def __sub__(self, other: Usage) -> Usage:
         """Subtract the counts of an earlier time."""
@@ -118,7 +118,7 @@ class Costs:
             np.array(state[f"programmed_{p}"], np.int32, order="C")
             for p in range(len(self.programmed))
         ]
-        self.usage = Usage(**records.read_usage(str(state["usage"])))
+        self.usage = read_dataclass(Usage, str(state["usage"]), "costs/usage")
 
 
 def of_training(

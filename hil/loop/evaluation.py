@@ -21,12 +21,12 @@ from hil.runs import data as run_data
 from hil.runs.folder import Run
 from hil.runs.records import count_confusion
 from hil.tasks import own_file
+from hil.tasks.samples import Samples
 from hil.trust import code_of
 
 if TYPE_CHECKING:
     from hil.loop.controller import Controller
     from hil.tasks.preparation import Preparation
-from hil.tasks.samples import Samples
 
 
 def evaluate(

@@ -34,6 +34,7 @@ from hil.loop.train_state import TrainState
 from hil.process import Stop, limit_blas_threads
 from hil.runs import data as run_data
 from hil.tasks import Data
+from hil.tasks.samples import Samples
 from hil.trust import open_device
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from hil.loop.defaults import Choice
     from hil.runs.folder import Arrays
     from hil.tasks.preparation import Preparation
-from hil.tasks.samples import Samples
 
 Blame = Callable[[], AbstractContextManager[None]]
 """Makes a context that says which file is at fault where arrays do not fit."""

@@ -72,11 +72,13 @@ class SupervisedDevice:
         self._before = None if series is None else deque[tuple[Stimulus, int]](maxlen=series + 1)
         self._is_lost = False
         self._device, self._network, self.clock = device, network, Clock()
+        self._line = device.transfer_seconds, device.transfer_bytes  # after the last request
         self.costs, self.stored = Costs.none(network.shapes), list[Matrix]()
         self._perform(device.configure, network)
         self.stored = [np.zeros(shape, np.float32) for shape in network.shapes]
         self._largest_batch = device.info.capacity.batch
-        self._rounds: dict[tuple[Probe, ...], list[Group]] = {}
+        self._probes: Sequence[Probe] = ()
+        self._groups = list[Group]()  # the runs that answer these
 
     def check_run(
         self, kind: StimulusKind, batch: int, steps: int, probes: Sequence[Probe]
@@ -165,16 +167,14 @@ class SupervisedDevice:
 
     def _rounds_of(self, probes: Sequence[Probe]) -> list[Group]:
         """The runs that answer some probes; those of a step are the same for all steps."""
-        key = tuple(probes)
-        rounds = self._rounds.get(key)
-        if rounds is None:
-            rounds = self._rounds[key] = split_probes(probes, self._network, self._device.info)
-        return rounds
+        if not self._groups or probes != self._probes:
+            self._probes = probes
+            self._groups = split_probes(probes, self._network, self._device.info)
+        return self._groups
 
     def _perform(self, request: Callable[..., Answer], *args: Any, **options: Any) -> Answer:
         """Ask the device, count the time, and ask again where it lost its network meanwhile."""
-        device, restarts = self._device, 0
-        started, line, sent = time.perf_counter(), device.transfer_seconds, device.transfer_bytes
+        restarts, started, (line, sent) = 0, time.perf_counter(), self._line
         try:
             while True:
                 try:
@@ -191,9 +191,10 @@ class SupervisedDevice:
                         ) from None
         finally:
             lasted = time.perf_counter() - started
-            transfer = min(max(0.0, device.transfer_seconds - line), lasted)
+            self._line = self._device.transfer_seconds, self._device.transfer_bytes
+            transfer = min(max(0.0, self._line[0] - line), lasted)
             self.clock.transfer += transfer
-            self.costs.usage.line_bytes += max(0, device.transfer_bytes - sent)
+            self.costs.usage.line_bytes += max(0, self._line[1] - sent)
             self.clock.device += lasted - transfer
 
     def _bring_back(self) -> None:

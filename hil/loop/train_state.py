@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract.arrays import first_mismatch, select_prefix
+from drivers.errors import name_source
 from hil.loop.health import Statistics
 from hil.loop.observation.estimation import EstimatorFit
-from hil.runs import records
 from hil.runs.folder import BEST
+from hil.runs.records import Amount, Count, Text, check_epochs, read_dataclass
 
 Matrix = NDArray[np.float32]
 
@@ -46,11 +47,11 @@ class StepReport:
 class Tally:
     """Sums over the part of an epoch that is done."""
 
-    samples: int = 0
-    correct: int = 0
+    samples: Count = 0
+    correct: Count = 0
     loss: float = 0.0
-    squares: float = 0.0  # of errors in the spread of their targets
-    output_rate: float = 0.0
+    squares: Amount = 0.0  # of errors in the spread of their targets
+    output_rate: Amount = 0.0
     hidden_rates: list[float] = field(default_factory=list)
     fit: EstimatorFit = field(default_factory=EstimatorFit)
 
@@ -67,11 +68,10 @@ class Tally:
 
 
 @dataclass
-class TrainState:
-    """Progress of a run: all of a checkpoint that the controller does not remember.
+class Progress:
+    """How far a training has come: what a checkpoint has as JSON.
 
     Attributes:
-        statistics: What the epoch under way has shown of each neuron.
         step: Batches done since the start.
         seconds: Time of training so far; of these, in the device and on the line to it:
         device_seconds: In the device.
@@ -79,17 +79,51 @@ class TrainState:
         tally: Sums over the epoch under way.
         metrics: Metrics of each finished epoch.
         estimator: The rate estimator in use, where it is not the first one; else empty.
+    """
+
+    step: Count = 0
+    seconds: Amount = 0.0
+    device_seconds: Amount = 0.0
+    transfer_seconds: Amount = 0.0
+    tally: Tally = field(default_factory=Tally)
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    estimator: Text = ""
+
+    def check(self, batches: int, epochs: int, hidden: int) -> None:
+        """Refuse (`ValueError`) what is of another training.
+
+        Args:
+            batches: Batches of an epoch.
+            epochs: Epochs of the whole training.
+            hidden: Hidden layers.
+        """
+        step, tally, metrics = self.step, self.tally, check_epochs(self.metrics, "metrics")
+        if step > batches * epochs:
+            raise ValueError(f"step: {step} of {batches * epochs} is none")
+        full, under_way = divmod(step, batches)
+        # At the end of an epoch it is validated: until then its sums stand, its metrics do not.
+        pending = full and not under_way and tally.samples
+        if len(metrics) != full - bool(pending):
+            raise ValueError(f"metrics: {len(metrics)} epochs, after step {step}")
+        if bool(tally.samples) != bool(under_way or pending):
+            raise ValueError(f"tally.samples: {tally.samples}, after step {step}")
+        for rates in [row["hidden_rates"] for row in metrics] + [tally.hidden_rates]:
+            if len(rates) != hidden and (rates or tally.samples):
+                raise ValueError(f"hidden_rates: not of {hidden} hidden layers")
+        if any(sums[0] < 1 for sums in tally.fit.sums.values()):
+            raise ValueError("tally.fit: of no samples")
+
+
+@dataclass
+class TrainState(Progress):
+    """Progress of a run: all of a checkpoint that the controller does not remember.
+
+    Attributes:
+        statistics: What the epoch under way has shown of each neuron.
         best: State of the controller after the best epoch, where that is kept; else empty.
     """
 
-    statistics: Statistics
-    step: int = 0
-    seconds: float = 0.0
-    device_seconds: float = 0.0
-    transfer_seconds: float = 0.0
-    tally: Tally = field(default_factory=Tally)
-    metrics: list[dict[str, Any]] = field(default_factory=list)
-    estimator: str = ""
+    statistics: Statistics = field(kw_only=True)
     best: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
 
     @property
@@ -106,7 +140,7 @@ class TrainState:
     @classmethod
     def first(cls, layers: Sequence[int]) -> TrainState:
         """Begin a new run of a network of these layers, the input first."""
-        return cls(Statistics.empty(layers[1:]))
+        return cls(statistics=Statistics.empty(layers[1:]))
 
     def end_epoch(self, row: dict[str, Any]) -> None:
         """Keep the metrics of the epoch and begin the next one."""
@@ -116,9 +150,8 @@ class TrainState:
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Return named arrays; the rest goes as JSON into `train_state`."""
-        others = ("statistics", "best")
-        fields = {key: value for key, value in vars(self).items() if key not in others}
-        text = json.dumps({**fields, "tally": asdict(self.tally)})
+        kept = {each.name: getattr(self, each.name) for each in fields(Progress)}
+        text = json.dumps({**kept, "tally": asdict(self.tally)})
         arrays = {f"statistics/{name}": a for name, a in self.statistics.state().items()}
         arrays |= {f"{BEST}{name}": array for name, array in self.best.items()}
         return {**arrays, "train_state": np.asarray(text)}
@@ -148,13 +181,11 @@ class TrainState:
             raise ValueError(f"statistics/{wrong}")
         if "train_state" not in state:
             raise ValueError("train_state is missing")
-        fields = records.read_progress(
-            str(state["train_state"]), batches, epochs, len(first.statistics.squares) - 1
-        )
-        tally = {**fields["tally"], "fit": EstimatorFit(**fields["tally"]["fit"])}
-        statistics = Statistics.from_arrays(sums)
-        best = select_prefix(state, BEST)
-        return cls(statistics, **{**fields, "tally": Tally(**tally)}, best=best)
+        kept = read_dataclass(Progress, str(state["train_state"]), "train_state")
+        with name_source("train_state"):
+            kept.check(batches, epochs, len(first.statistics.squares) - 1)
+        statistics, best = Statistics.from_arrays(sums), select_prefix(state, BEST)
+        return cls(**vars(kept), statistics=statistics, best=best)
 
 
 def _validated(row: Mapping[str, Any]) -> Any:

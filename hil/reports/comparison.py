@@ -28,6 +28,7 @@ class ComparedRun:
     """A run in a comparison.
 
     Attributes:
+        run: The run.
         path: Its folder.
         config: Its configuration.
         settings: All settings but the seed, as text.
@@ -37,7 +38,7 @@ class ComparedRun:
 
     def __init__(self, run: Run) -> None:
         """Read a run folder, complete or not."""
-        self._run, self.path, self.config = run, run.path, run.config()
+        self.run, self.path, self.config = run, run.path, run.config()
         self.metrics, self.result = run.metrics(), run.result()
         self.settings = {
             key: text for key, text in settings_as_text(self.config).items() if key != SEED
@@ -60,7 +61,7 @@ class ComparedRun:
 
     def find_right(self) -> tuple[bytes, Any]:
         """Find which test samples it answers right, after their labels; none before the test."""
-        snapshot = self._run.load_snapshot() or {}
+        snapshot = self.run.load_snapshot() or {}
         labels = snapshot.get("test_labels", np.empty(0)).astype(np.int64)
         return labels.tobytes(), snapshot.get("test_predictions", labels) == labels
 
@@ -69,11 +70,11 @@ Group = list[ComparedRun]
 """Runs with the same settings but for the seed."""
 
 
-def group_runs(runs: Sequence[Run]) -> list[Group]:
+def group_runs(runs: Sequence[ComparedRun]) -> list[Group]:
     """Group runs by all settings but the seed.
 
     Args:
-        runs: The run folders, complete or not.
+        runs: The runs, complete or not.
 
     Returns:
         The groups, in the order in which their first runs are given.
@@ -88,7 +89,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
         if places.count(place) > 1:
             raise ValueError(f"{place} is given twice: give each run once")
     alike: dict[tuple[object, ...], Group] = {}
-    for run in map(ComparedRun, runs):
+    for run in runs:
         alike.setdefault(tuple(run.settings.items()), []).append(run)
     return list(alike.values())
 
@@ -153,7 +154,7 @@ def write_comparison(
         ValueError: For no run, or one given twice, or one that gives numbers.
     """
     attempts = attempts or rendering.Attempts()
-    groups = group_runs(runs)
+    groups = group_runs([ComparedRun(run) for run in runs])
     members = [run for group in groups for run in group]
     for run in members:
         if (run.result or {}).get("test_nrmse") is not None:

@@ -9,20 +9,23 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from drivers import Reduction
-from drivers.errors import FileFormatError
+from drivers.contract.messages import read_fields
+from drivers.errors import FileFormatError, name_source
 from drivers.files.bounded import check_schema, parse_json, read_bytes, read_json
 
 LARGEST_METRICS = 16 << 20  # bytes of a file of metrics
 
+Kind = TypeVar("Kind")
 # Nothing that is counted or timed comes near.
 Amount = Annotated[float, Field(ge=0, le=1e18)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -204,91 +207,23 @@ class ResultRecord(Record):
     peak_rss_mb: Amount
 
 
-class FitRecord(Record):
-    """Sums by which estimates are held against measured rates."""
-
-    sums: dict[
-        str, Annotated[list[Annotated[float, Field(le=1e30)]], Field(min_length=6, max_length=6)]
-    ]
-
-
-class TallyRecord(Record):
-    """Sums over the epoch under way."""
-
-    samples: Count
-    correct: Count
-    loss: float
-    squares: Amount
-    output_rate: Amount
-    hidden_rates: list[float]
-    fit: FitRecord
-
-
-class ProgressRecord(Record):
-    """`train_state` of a checkpoint."""
-
-    step: Count
-    seconds: Amount
-    device_seconds: Amount
-    transfer_seconds: Amount
-    tally: TallyRecord
-    metrics: list[Any]
-    estimator: Text
-
-
-class UsageRecord(Record):
-    """`costs/usage` of a checkpoint."""
-
-    runs: Count
-    samples: Count
-    input_events: Amount
-    output_spikes: Count
-    line_bytes: Count
-    write_calls: Count
-    read_bits: Count
-
-
-def read_progress(text: str, batches: int, epochs: int, hidden: int) -> dict[str, Any]:
-    """Read from a checkpoint how far a training has come.
+def read_dataclass(kind: type[Kind], text: str, name: str) -> Kind:
+    """Read a dataclass from what `asdict` made of one, as JSON.
 
     Args:
-        text: `train_state` of the checkpoint.
-        batches: Batches of an epoch.
-        epochs: Epochs of the whole training.
-        hidden: Hidden layers.
+        kind: Its type, whose annotations say what its fields may be.
+        text: The text.
+        name: What a refusal calls it.
 
     Raises:
-        FileFormatError: When it is not told, or that of another training.
+        FileFormatError: When there is more, less or something else.
     """
-    name = "train_state"
-    record = check_schema(ProgressRecord, parse_json(text, name), name)
-    step, tally, metrics = record["step"], record["tally"], check_epochs(record["metrics"], name)
-    if step > batches * epochs:
-        raise FileFormatError(f"{name}: step: {step} of {batches * epochs} is none")
-    full, under_way = divmod(step, batches)
-    # At the end of an epoch it is validated: before that, its sums stand and its metrics do not.
-    pending = full and not under_way and tally["samples"]
-    if len(metrics) != full - bool(pending):
-        raise FileFormatError(f"{name}: metrics: {len(metrics)} epochs, after step {step}")
-    if bool(tally["samples"]) != bool(under_way or pending):
-        raise FileFormatError(f"{name}: tally.samples: {tally['samples']}, after step {step}")
-    for rates in [row["hidden_rates"] for row in metrics] + [tally["hidden_rates"]]:
-        if len(rates) != hidden and (rates or tally["samples"]):
-            raise FileFormatError(f"{name}: hidden_rates: not of {hidden} hidden layers")
-    for sums in tally["fit"]["sums"].values():
-        if sums[0] < 1:
-            raise FileFormatError(f"{name}: tally.fit: of no samples")
-    return record
-
-
-def read_usage(text: str) -> dict[str, Any]:
-    """Read from a checkpoint what was asked of a device.
-
-    Raises:
-        FileFormatError: When it is not told.
-    """
-    name = "costs/usage"
-    return check_schema(UsageRecord, parse_json(text, name), name)
+    fields = parse_json(text, name)
+    with name_source(name):
+        made: Any = read_fields(kind, fields)
+    if asdict(made) != fields:
+        raise FileFormatError(f"{name}: has other fields than a {kind.__name__.lower()}")
+    return made  # type: ignore[no-any-return]
 
 
 def read_environment(path: Path, newest: int) -> dict[str, Any]:

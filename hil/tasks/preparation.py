@@ -23,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from drivers.files.bounded import check_schema
+from drivers.files.bounded import check_schema, describe_first
 from hil.tasks import samples as axes
 from hil.tasks.events import Binning, Records, is_event_layout
 from hil.tasks.reading import Raw, check_numbers, join_samples, read_samples
@@ -210,9 +210,7 @@ class Preparation(BaseModel):
         try:
             return cls(**values)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{place} {first['msg'].removeprefix('Value error, ')}".strip())
+            raise ValueError(describe_first(error)) from None
 
     @classmethod
     def from_json(cls, values: Any, name: str) -> Preparation:

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from hil.learning import optimisers, wiring
-from hil.learning.nominal_neuron import NominalNeuron, table
+from hil.learning.nominal_neuron import NominalNeuron
 from hil.learning.rate_estimators import fused
 from hil.loop import costs
 from hil.one_pass import OnePass, parts
 from hil.tasks import augmentation
 
 SIZE = 40_000  # more than a slice holds
-VALUES = table(NominalNeuron(0.9, steps=10))
+NEURON = NominalNeuron(0.9, steps=10)
 DRAWN = np.random.default_rng(0).normal(0, 1, (7, SIZE)).astype(np.float32)
 PLACES = np.random.default_rng(0).uniform(0, 9, (2, SIZE)).astype(np.float32)
 
@@ -55,9 +55,9 @@ LOOPS: dict[str, tuple[OnePass, Sequence[Any]]] = {
         [
             *DRAWN[:2],
             *abs(DRAWN[2:4]),
-            *(VALUES[name].reshape(-1) for name in ("mean_before", "rate")),
+            *(NEURON.table[name].reshape(-1) for name in ("mean_before", "rate")),
             fused.BOUNDS,
-            fused.axis_of(VALUES),
+            NEURON.axis,
             *numbers(0.01, 1),
             *DRAWN[4:6],
         ],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -21,7 +22,7 @@ from hil.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from drivers import DeviceInfo
+    from drivers import Device, DeviceInfo
 
 
 def check(
@@ -88,16 +89,11 @@ def characterise(
     json_output: JsonOption = False,
 ) -> None:
     """Measure a device through its probes, and write its twin: an emulated chip like it."""
-    import drivers
     from hil import characterisation
-    from hil.progress import stages
 
     sizes = parse_layers(layers)
     characterisation.twin.check_path(out)
-    with (
-        stages(characterisation.count_stages(sizes)) as watch,
-        drivers.open(device, record=record) as opened,
-    ):
+    with _open_device(device, record, characterisation.count_stages(sizes)) as (opened, watch):
         measured = characterisation.characterise(opened, sizes, out, watch)
     tables = characterisation.tabulate(measured)
     _print_measured(measured, json_output, tables, characterisation.describe_verdict(measured), out)
@@ -113,15 +109,10 @@ def calibrate(
     json_output: JsonOption = False,
 ) -> None:
     """Bring a device's neurons to a common threshold and time constant by its settings."""
-    import drivers
     from hil.characterisation import calibration
-    from hil.progress import stages
 
     sizes = parse_layers(layers)
-    with (
-        stages(calibration.count_stages(sizes)) as watch,
-        drivers.open(device, record=record) as opened,
-    ):
+    with _open_device(device, record, calibration.count_stages(sizes)) as (opened, watch):
         result = calibration.calibrate(opened, sizes, watch)
     calibration.write(result, out)
     table = (calibration.HEADER, calibration.tabulate(result))
@@ -139,17 +130,12 @@ def diagnose(
     json_output: JsonOption = False,
 ) -> None:
     """Find faulty neurons and synapses of a device. Exit code 1 where it has any."""
-    import drivers
     from drivers.contract.faults import write_faults
     from hil.characterisation import diagnosis, twin
-    from hil.progress import stages
 
     sizes = parse_layers(layers)
     twin.check_path(out)
-    with (
-        stages(diagnosis.count_stages(sizes)) as watch,
-        drivers.open(device, record=record) as opened,
-    ):
+    with _open_device(device, record, diagnosis.count_stages(sizes)) as (opened, watch):
         result = diagnosis.diagnose(opened, sizes, watch)
     write_faults(result.faults, out)
     table = (diagnosis.HEADER, diagnosis.tabulate(result))
@@ -158,6 +144,18 @@ def diagnose(
     _print_measured(result.record, json_output, [table], verdict, out)
     if result.faults:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _open_device(
+    address: str, record: Path | None, stages: int
+) -> Iterator[tuple[Device, Callable[[str], None]]]:
+    """Open a device to be measured in so many stages; yields it, and what is told of each."""
+    import drivers
+    from hil import progress
+
+    with progress.stages(stages) as watch, drivers.open(address, record=record) as opened:
+        yield opened, watch
 
 
 def _print_measured(

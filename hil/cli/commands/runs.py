@@ -213,19 +213,17 @@ def runs(
     opened = []
     for path in folders:
         try:
-            ComparedRun(Run.open(path))
+            opened.append(ComparedRun(Run.open(path)))
         except ValueError as error:  # a damaged one hides no other
             print_message(str(error))
-        else:
-            opened.append(Run.open(path))
     groups = group_runs(opened) if opened else []
     differing = differing_settings(groups)
-    usual = [_find_usual_settings(Run.open(group[0].path)) for group in groups]
+    usual = [_find_usual_settings(group[0].run) for group in groups]
     others = [key for key in differing if key not in ("task", "device")]
     rows = []
     for number, group in enumerate(groups):
         for run in group:
-            begun = Run.open(run.path).environment()["made"][:16].replace("T", " ")
+            begun = run.run.environment()["made"][:16].replace("T", " ")
             done = f"epoch {len(run.metrics)} of {run.config.training.epochs}"
             if run.result is not None:
                 done = describe_score(run.result, "test")

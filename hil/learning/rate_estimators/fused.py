@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from hil.learning.nominal_neuron import LOWEST, SPREADS, STEP, Table, table
+from hil.learning.nominal_neuron import SPREADS, Axis, Table
 from hil.learning.rate_estimators import Estimator, LayerReading, Matrix, RateEstimate
 from hil.learning.rate_estimators.means import mean_before
-from hil.one_pass import OnePass, parts
+from hil.one_pass import OnePass, flatten, parts
 
 MISMATCH = 0.05  # coefficient of variation of a neuron's gain and threshold that is reckoned with
 NOISE = {"mean": 0.05, "last": 0.25}  # of a reading, in thresholds, beside that of the drive
@@ -29,17 +29,6 @@ CERTAIN = np.float32(2e-4)  # variance of a rate whose drive is known
 SHARE, LEAST = np.float32(MISMATCH**2), np.float32(FLOOR)
 ONE, TWO = np.float32(1), np.float32(2)
 BOUNDS = tuple((SPREADS[1:] + SPREADS[:-1]) / TWO)  # halfway between the spreads of a table
-
-Axis = tuple[np.float32, np.float32, np.float32, int]
-"""Drives of a table: the lowest, the step between two, the highest, and how many there are."""
-
-
-def axis_of(values: Table) -> Axis:
-    """Give the drives of a table."""
-    width = values["rate"].shape[1]
-    lowest, highest = np.float32(LOWEST), np.float32(LOWEST + STEP * (width - 1))
-    return lowest, np.float32(STEP), highest, width
-
 
 # -- of numbers, or of arrays of one shape ----------------------------------------------------
 
@@ -82,7 +71,7 @@ def from_mean(reading: LayerReading) -> RateEstimate:
     """Rates from the mean membrane and the drive."""
     assert reading.mean is not None
     before = reading.sampled == "before_reset"
-    values = table(reading.neuron)
+    values = reading.neuron.table
     expected = values["mean_before" if before else "mean_after"]
     rate, doubt = _fuse(reading, reading.mean, values, expected, NOISE["mean"])
     return RateEstimate(rate, mean_before(reading, rate), doubt)
@@ -91,18 +80,18 @@ def from_mean(reading: LayerReading) -> RateEstimate:
 def from_last(reading: LayerReading) -> RateEstimate:
     """Rates from the last membrane and the drive."""
     assert reading.last is not None
-    before, values = reading.sampled == "before_reset", table(reading.neuron)
+    before, values = reading.sampled == "before_reset", reading.neuron.table
     expected = values["last_before" if before else "last_after"]
     rate, doubt = _fuse(reading, reading.last, values, expected, NOISE["last"])
-    axis = axis_of(values)
+    axis = reading.neuron.axis
     at = locate(reading.drive, find_row(reading.spread, BOUNDS, axis), axis)
     return RateEstimate(rate, look_up(values["mean_before"].reshape(-1), at), doubt)
 
 
 def from_drive(reading: LayerReading) -> RateEstimate:
     """Rates from the drive alone."""
-    values, drive = table(reading.neuron), reading.drive
-    axis = axis_of(values)
+    values, drive = reading.neuron.table, reading.drive
+    axis = reading.neuron.axis
     row = find_row(reading.spread, BOUNDS, axis)
     deviation = np.sqrt(variance_of(drive, reading.doubt))
     low, at, high = (locate(d, row, axis) for d in (drive - deviation, drive, drive + deviation))
@@ -120,12 +109,12 @@ def _fuse(
     results = np.empty_like(seen), np.empty_like(seen)
     arguments = (seen, reading.drive, reading.spread, reading.doubt, expected, values["rate"])
     fuse(
-        *[array.ravel() for array in arguments],
+        *map(flatten, arguments),
         BOUNDS,
-        axis_of(values),
+        reading.neuron.axis,
         np.float32(noise**2),
         np.float32(reading.neuron.most),
-        *[array.reshape(-1) for array in results],
+        *map(flatten, results),
     )
     return results
 

@@ -36,7 +36,7 @@ def balance_charge(reading: LayerReading) -> RateEstimate:
     else:
         before = kept * after + early
     charge = before - after + late
-    at_once = np.clip(np.floor(drive), 1, neuron.most)  # spikes of a step that share its reset
+    at_once = np.floor(drive).clip(1, neuron.most)  # spikes of a step that share its reset
     per_reset = at_once
     if neuron.reset == "hard":
         excess = np.maximum(drive - np.float32(1 - neuron.decay), 0) / 2
@@ -44,7 +44,7 @@ def balance_charge(reading: LayerReading) -> RateEstimate:
         if neuron.late and neuron.clears_events:
             per_reset = per_reset + drive
     ignored = drive * np.float32(neuron.refractory)
-    rate = np.clip(charge * at_once / (per_reset + ignored), 0, neuron.most)
+    rate = (charge * at_once / (per_reset + ignored)).clip(0, neuron.most)
     return RateEstimate(rate, mean_before(reading, rate), reading.doubt + np.float32(DOUBT**2))
 
 

@@ -11,10 +11,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from drivers import DeviceInfo, Network, Stimulus
 from hil.learning.eligibility import split_delays
@@ -350,6 +351,9 @@ def _reading(neuron: NominalNeuron, seen: LayerSamples, drive: LayerDrive) -> La
     )
 
 
+Sums = Annotated[list[Annotated[float, Field(le=1e30)]], Field(min_length=6, max_length=6)]
+
+
 @dataclass
 class EstimatorFit:
     """Fit of estimated output rates to measured ones: sums over neurons and samples.
@@ -358,7 +362,7 @@ class EstimatorFit:
         sums: By estimator: number, sum of x, of y, of x^2, of y^2, of x y; y the measured rate.
     """
 
-    sums: dict[str, list[float]] = field(default_factory=dict)
+    sums: dict[str, Sums] = field(default_factory=dict)
 
     def add(self, estimates: Mapping[str, Matrix], measured: Matrix) -> None:
         """Add a batch.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from hil.config import Config
 
 Matrix = NDArray[np.float32]
-ErrorOf = Callable[[Matrix, Matrix], Matrix]
-"""The error `(B, C)` of output rates and mean membranes, `(B, C)` each."""
+Judgement = tuple[Matrix, Matrix, Matrix]
+"""Losses `(B,)`, logits and errors `(B, C)`."""
+Judge = Callable[[Matrix, Matrix], Judgement]
+"""Judges output rates and mean membranes, `(B, C)` each."""
 LEFT, LASTING = 0.01, 0.999  # of what came before a batch, what is forgotten; longest decay for it
 UNSEEN = LayerSamples("before_reset", every=1, mean=None)
 
@@ -154,26 +156,24 @@ class Observer:
         traces: tuple[Matrix, ...] = ()
         rasters = {}
         if self._traced:
-            traces = tuple(seen.samples for seen in layers if seen and seen.samples is not None)
+            traces = tuple(seen.samples for seen in layers if seen.samples is not None)
             rasters = {n: readout.samples[p].astype(np.float32) for n, p in plan.spikes.items()}
         inputs = mean_input(stimulus)
         held: Mapping[str, Matrix] = {}
         if self._by_spikes:
             hidden = [self._activity(readout, plan.spikes[n]) for n in range(1, self._depth)]
             membranes = [
-                measured if seen is None or seen.mean is None else seen.mean
+                measured if seen.mean is None else seen.mean
                 for seen, measured in zip(layers[:-1], hidden, strict=True)
             ]
             spikes = [raster for n, raster in rasters.items() if n < self._depth]
         else:
-            shown = [seen or UNSEEN for seen in layers[:-1]]
+            shown = layers[:-1]
             if self.estimator.reading == "nothing" and shown:
                 shown.append(UNSEEN)
             elif plan.fitted is not None:
-                same = plan.fitted == plan.membranes[-1]
-                fitted = layers[-1] if same else self._read(readout, plan.fitted)
-                assert fitted is not None
-                shown.append(fitted)
+                same = plan.fitted is plan.membranes[-1]
+                shown.append(layers[-1] if same else self._read(readout, plan.fitted))
             estimates, held = self._estimation.estimate(
                 stimulus, inputs, stored, shown, self.estimator, self.held
             )
@@ -204,8 +204,9 @@ class Observer:
         self,
         stimulus: Stimulus,
         decoded: DecodedReadout,
-        error: Matrix,
-        error_of: ErrorOf,
+        labels: NDArray[Any],
+        judged: Judgement,
+        judge: Judge,
         perturbed: Sequence[PerturbedEvaluation],
         pulls: tuple[Matrix, ...],
         progress: float,
@@ -215,8 +216,9 @@ class Observer:
         Args:
             stimulus: What the device was shown.
             decoded: What was made of its answer.
-            error: That of each sample, `(B, C)`.
-            error_of: Gives the error of any other readout.
+            labels: `(B,)`, or real targets `(B, C)`.
+            judged: What came of it.
+            judge: Judges any other readout.
             perturbed: What came of the weights that the rule proposed.
             pulls: Those of homeostasis.
             progress: Share of the training that is done.
@@ -231,17 +233,20 @@ class Observer:
             input_trace=stimulus.dense() if in_time else None,
             input_events=stimulus.data if in_time and stimulus.kind == "spikes" else None,
             output_spikes=decoded.output_spikes,
-            error=error,
+            error=judged[-1],
             perturbed=tuple(perturbed),
             routes=self.routes,
             spikes=decoded.spikes,
             earlier=decoded.earlier,
-            running_error=_compute_running_error(decoded, error_of)
+            running_error=_compute_running_error(decoded, judge)
             if self._rule.needs_running_error
             else None,
             model=self._model,
             pulls=pulls,
             progress=progress,
+            losses=judged[0],
+            logits=judged[1],
+            labels=labels,
         )
 
     def deployed(self, readout: Readout) -> tuple[Matrix, Matrix]:
@@ -263,10 +268,10 @@ class Observer:
         samples = readout.samples[probe].astype(np.float32, copy=False)
         return activity_of(samples, self._most_in_run) if probe.reduce == "none" else samples
 
-    def _read(self, readout: Readout, probe: Probe | None) -> LayerSamples | None:
+    def _read(self, readout: Readout, probe: Probe | None) -> LayerSamples:
         """Samples of a membrane probe, in thresholds."""
         if probe is None:
-            return None
+            return UNSEEN
         sampled = self._sampled[probe.layer - 1]
         # Sums depend on the layout: a device may answer in any.
         values = np.ascontiguousarray(readout.samples[probe], np.float32)
@@ -278,16 +283,14 @@ class Observer:
         return LayerSamples(sampled, probe.every, mean=values)
 
 
-def _mean(seen: LayerSamples | None) -> Matrix | None:
-    if seen is None:
-        return None
+def _mean(seen: LayerSamples) -> Matrix | None:
     return seen.last if seen.mean is None else seen.mean
 
 
-def _compute_running_error(decoded: DecodedReadout, error_of: ErrorOf) -> Matrix:
+def _compute_running_error(decoded: DecodedReadout, judge: Judge) -> Matrix:
     """The error of what was read up to each step, `(T, B, C)`."""
     membranes, raster = decoded.traces[-1], decoded.output_spikes
     fired = (membranes >= 1).astype(np.float32) if raster is None else raster
     passed = np.arange(1, len(membranes) + 1, dtype=np.float32)[:, np.newaxis, np.newaxis]
     rates, means = np.cumsum(fired, axis=0) / passed, np.cumsum(membranes, axis=0) / passed
-    return np.stack([error_of(rate, mean) for rate, mean in zip(rates, means, strict=True)])
+    return np.stack([judge(rate, mean)[-1] for rate, mean in zip(rates, means, strict=True)])

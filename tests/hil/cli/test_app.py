@@ -34,8 +34,8 @@ from support.command_line import HIL, SMALL, command, raw_on_a_terminal, weights
 def test_help_loads_nothing_heavy(program: str, absent: list[str]) -> None:
     heavy = [*absent, "brian2", "scipy", "sklearn", "pydantic", "jinja2"]
     check = f"{program}\nimport sys\nassert not {{*sys.modules}} & {{*{heavy!r}}}"
-    found = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
-    assert found.returncode == 0, found.stderr
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 NAMES = [
@@ -47,8 +47,8 @@ NAMES = [
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_explains_itself(name: str) -> None:
-    found = command(name, "--help")
-    assert found.exit_code == 0 and found.stdout.startswith("Usage:")
+    result = command(name, "--help")
+    assert result.exit_code == 0 and result.stdout.startswith("Usage:")
 
 
 def test_what_is_used_most_stands_first() -> None:
@@ -66,10 +66,10 @@ def test_a_file_is_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     )
     monkeypatch.setattr(commands, "__path__", [*commands.__path__, str(tmp_path)])
     app = build_app()
-    found = CliRunner().invoke(app, ["say-hello", "you"])
-    assert (found.exit_code, found.stdout) == (0, "hello you\n")
-    found = CliRunner().invoke(app, ["say-hello", "nobody"])
-    assert (found.exit_code, found.stderr) == (2, "hil: nobody: give a name\n")
+    result = CliRunner().invoke(app, ["say-hello", "you"])
+    assert (result.exit_code, result.stdout) == (0, "hello you\n")
+    result = CliRunner().invoke(app, ["say-hello", "nobody"])
+    assert (result.exit_code, result.stderr) == (2, "hil: nobody: give a name\n")
 
 
 def test_a_file_without_its_command_is_refused(
@@ -109,11 +109,11 @@ def test_the_version_is_that_of_the_package() -> None:
 def test_a_shell_completes_commands_options_and_names(words: str, offered: set[str]) -> None:
     asked = {"_HIL_COMPLETE": "complete_bash", "COMP_WORDS": words}
     asked |= {"COMP_CWORD": str(len(words.split()) - 1)}
-    found = CliRunner().invoke(app, [], prog_name="hil", env=asked)
-    assert all(word in found.stdout for word in offered), found.output
+    result = CliRunner().invoke(app, [], prog_name="hil", env=asked)
+    assert all(word in result.stdout for word in offered), result.output
     assert all(
         line.startswith(words.split()[-1].rpartition(":")[2]) or line.startswith(words.split()[-1])
-        for line in found.stdout.split()
+        for line in result.stdout.split()
     )
 
 

@@ -171,13 +171,13 @@ def test_too_little_memory_is_one_line() -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, resource.RLIM_INFINITY))
 
-    found = process("train", "digits", "--hidden", "11000,11000", preexec_fn=limit)
-    assert (found.returncode, found.stdout) == (2, "")
-    assert re.fullmatch(r"hil: [^\n]*memory[^\n]*\n", found.stderr)
+    done = process("train", "digits", "--hidden", "11000,11000", preexec_fn=limit)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"hil: [^\n]*memory[^\n]*\n", done.stderr)
     assert not Path("runs").exists()
 
 
 def test_whoever_stops_reading_is_not_told_off() -> None:
     pipe = f"{shlex.join(HIL)} tasks | true"
-    found = subprocess.run(pipe, shell=True, capture_output=True)
-    assert found.stderr == b""
+    done = subprocess.run(pipe, shell=True, capture_output=True)
+    assert done.stderr == b""

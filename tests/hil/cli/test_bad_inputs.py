@@ -67,8 +67,8 @@ def _there(bad_world: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def trace() -> list[tuple[str, int, int]]:
     """Every file below the working folder, whether changed or new."""
-    found = [(path, path.lstat()) for path in Path().rglob("*")]
-    return sorted((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found)
+    files = [(path, path.lstat()) for path in Path().rglob("*")]
+    return sorted((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in files)
 
 
 def test_there_are_as_many_as_is_said() -> None:

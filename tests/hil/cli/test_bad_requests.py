@@ -149,9 +149,9 @@ def test_bad_arrays_are_one_line(changes: dict[str, Any], expected: str) -> None
 
 
 def test_a_bad_archive_is_one_line() -> None:
-    found = arrays()
-    del found["y_test"]
-    np.savez("own.npz", **found)
+    data = arrays()
+    del data["y_test"]
+    np.savez("own.npz", **data)
     assert "holds no y_test" in refusal("train", "npz:own.npz")
     np.savez("own.npz", **arrays())
     Path("own.npz").write_bytes(Path("own.npz").read_bytes()[:-40])

@@ -24,26 +24,26 @@ FIGURES = {
 @pytest.fixture(scope="module")
 def piped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     path = tmp_path_factory.mktemp("piped") / "run"
-    found = process("train", "digits", *SMALL, "--seed", "5", "--json", "--out", path)
-    assert found.returncode == 0, found.stderr
-    return path, found.stdout, found.stderr
+    done = process("train", "digits", *SMALL, "--seed", "5", "--json", "--out", path)
+    assert done.returncode == 0, done.stderr
+    return path, done.stdout, done.stderr
 
 
 def test_json_is_the_result_and_nothing_else(piped: tuple[Path, str, str]) -> None:
     path, printed, said = piped
     assert printed.count("\n") == 1
     assert re.fullmatch(r"(hil: [^\n]+: see the report\n)?", said)
-    found = json.loads(printed)
+    result = json.loads(printed)
     places = {"run": str(path), "page": str(path / "report.html")}
-    assert found == places | json.loads((path / RESULT).read_text())
-    assert found.keys() >= FIGURES
-    assert (found["task"], found["rule"], found["seed"]) == ("digits", "adfa", 5)
-    assert (found["observe"], found["device"]) == ("membrane", "emulator:mixed-signal")
-    low, high = found["test_accuracy_ci95"]
-    assert 0 <= low < found["test_accuracy"] < high <= 1
-    assert found["train_seconds"] >= found["device_seconds"] > 0
-    assert found["train_seconds"] >= found["host_seconds"] > 0
-    assert found["samples_per_second"] > 0 and found["peak_rss_mb"] > 10
+    assert result == places | json.loads((path / RESULT).read_text())
+    assert result.keys() >= FIGURES
+    assert (result["task"], result["rule"], result["seed"]) == ("digits", "adfa", 5)
+    assert (result["observe"], result["device"]) == ("membrane", "emulator:mixed-signal")
+    low, high = result["test_accuracy_ci95"]
+    assert 0 <= low < result["test_accuracy"] < high <= 1
+    assert result["train_seconds"] >= result["device_seconds"] > 0
+    assert result["train_seconds"] >= result["host_seconds"] > 0
+    assert result["samples_per_second"] > 0 and result["peak_rss_mb"] > 10
 
 
 def test_a_command_in_a_new_process_is_the_same_run(
@@ -54,10 +54,10 @@ def test_a_command_in_a_new_process_is_the_same_run(
 
 def test_what_is_piped_is_plain(trained: Path) -> None:
     for arguments in (("tasks",), ("devices",), ("resume", trained)):
-        found = process(*arguments)
-        assert (found.returncode, found.stderr) == (0, "")
-        assert "\x1b" not in found.stdout and found.stdout.isascii()
-        rows = [line.split("\t") for line in found.stdout.splitlines()]
+        done = process(*arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "\x1b" not in done.stdout and done.stdout.isascii()
+        rows = [line.split("\t") for line in done.stdout.splitlines()]
         assert all(len(row) == 2 for row in rows[:-1])
         assert rows[0] in (["task", "what it asks"], ["device", "what it is"], ["result", "value"])
     assert rows[-1] == [str(trained / "report.html")]
@@ -65,10 +65,10 @@ def test_what_is_piped_is_plain(trained: Path) -> None:
 
 
 def test_the_lists_name_what_can_be_asked_for() -> None:
-    found = command("tasks").stdout
-    assert all(name in found for name in ("digits", "mnist", "yinyang", "npz:FILE"))
-    found = command("devices").stdout
-    assert all(name in found for name in ("emulator:ideal", "emulator:mixed-signal"))
+    listing = command("tasks").stdout
+    assert all(name in listing for name in ("digits", "mnist", "yinyang", "npz:FILE"))
+    listing = command("devices").stdout
+    assert all(name in listing for name in ("emulator:ideal", "emulator:mixed-signal"))
 
 
 def test_a_terminal_shows_progress_and_then_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,12 +105,12 @@ def test_findings_are_told_once_and_in_one_line_when_piped() -> None:
 
 def test_evaluating_reproduces_the_accuracy_and_changes_nothing(trained: Path) -> None:
     before = contents(trained), {p.name: p.stat().st_mtime_ns for p in trained.iterdir()}
-    found = json.loads(command("evaluate", trained, "--json").stdout)
+    result = json.loads(command("evaluate", trained, "--json").stdout)
     own = json.loads((trained / RESULT).read_text())
-    assert found["test_accuracy"] == found["trained_accuracy"] == own["test_accuracy"]
-    assert found["test_accuracy_ci95"] == own["test_accuracy_ci95"]
-    assert found["device"] == found["trained_on"] == own["device"]
-    assert found["costs"]["inference"] == own["costs"]["inference"]
+    assert result["test_accuracy"] == result["trained_accuracy"] == own["test_accuracy"]
+    assert result["test_accuracy_ci95"] == own["test_accuracy_ci95"]
+    assert result["device"] == result["trained_on"] == own["device"]
+    assert result["costs"]["inference"] == own["costs"]["inference"]
     assert (contents(trained), {p.name: p.stat().st_mtime_ns for p in trained.iterdir()}) == before
 
 
@@ -162,14 +162,14 @@ def test_a_run_is_tested_on_new_samples_from_a_file_of_any_format() -> None:
     new.rename(columns={"kind": "label"}).to_parquet("new.parquet")
     np.savez("new.npz", x=new.iloc[:, :3].to_numpy(), y=new["kind"].to_numpy().astype(str))
     files = ("csv:new.csv", "parquet:new.parquet?label=label", "npz:new.npz")
-    found = [json.loads(command("evaluate", "run", "--on", on, "--json").stdout) for on in files]
-    assert [one["on"] for one in found] == list(files)
-    assert found[0]["test_accuracy"] > 0.9
-    for one in found[1:]:
-        assert one["confusion"] == found[0]["confusion"]
-    (a, b), (c, d) = found[0]["confusion"]
-    assert a + b == c + d == 20 and (a + d) / 40 == found[0]["test_accuracy"]
-    assert found[0]["classes"] == ["no", "yes"]
+    results = [json.loads(command("evaluate", "run", "--on", on, "--json").stdout) for on in files]
+    assert [one["on"] for one in results] == list(files)
+    assert results[0]["test_accuracy"] > 0.9
+    for one in results[1:]:
+        assert one["confusion"] == results[0]["confusion"]
+    (a, b), (c, d) = results[0]["confusion"]
+    assert a + b == c + d == 20 and (a + d) / 40 == results[0]["test_accuracy"]
+    assert results[0]["classes"] == ["no", "yes"]
     shown = command("evaluate", "run", "--on", "csv:new.csv").stdout
     assert f"answers to no\t{a} no" in shown and "balanced accuracy" in shown
     new.drop(columns="gram").to_csv("less.csv", index=False)
@@ -213,13 +213,13 @@ def test_files_are_answered_as_arrays_are(table: pd.DataFrame) -> None:
     for file in ("new.csv", "new.parquet", "npz:new.npz"):
         done = command("predict", "run", file, "--out", "out.parquet")
         assert done.exit_code == 0, done.output
-        found = pd.read_parquet("out.parquet")
-        assert list(found) == ["label", "score no", "score yes", "fired"]
-        assert (found["label"] == run.predict(x)).all()
-        np.testing.assert_array_equal(found[["score no", "score yes"]], run.scores(x))
-    np.testing.assert_array_equal(found["fired"], (run.scores(x) > 1e-3).any(axis=1))
+        frame = pd.read_parquet("out.parquet")
+        assert list(frame) == ["label", "score no", "score yes", "fired"]
+        assert (frame["label"] == run.predict(x)).all()
+        np.testing.assert_array_equal(frame[["score no", "score yes"]], run.scores(x))
+    np.testing.assert_array_equal(frame["fired"], (run.scores(x) > 1e-3).any(axis=1))
     silent = command("predict", "run", "new.csv")
-    assert f"no output fired for {(~found['fired']).sum()}" in silent.stderr
+    assert f"no output fired for {(~frame['fired']).sum()}" in silent.stderr
     assert len(silent.stdout.splitlines()) == 61
     assert contents(Path("run")) == before
 
@@ -262,8 +262,8 @@ def test_the_best_epoch_is_kept_and_ends_the_training(table: pd.DataFrame) -> No
         (a == b).all()
         for a, b in zip(hil.load("best").weights, hil.load("until").weights, strict=True)
     )
-    found = json.loads(command("evaluate", "best", "--json").stdout)
-    assert found["test_accuracy"] == result["test_accuracy"]
+    evaluation = json.loads(command("evaluate", "best", "--json").stdout)
+    assert evaluation["test_accuracy"] == result["test_accuracy"]
     options = ["--set", "training.patience=2", "--set", "training.validation_fraction=0"]
     assert "validation" in refusal("train", "csv:all.csv?label=kind", *TINY, *options)
 

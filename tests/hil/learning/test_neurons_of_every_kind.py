@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hil.learning import LayerReading, rate_estimators
-from hil.learning.nominal_neuron import Arrival, NominalNeuron, table
+from hil.learning.nominal_neuron import Arrival, NominalNeuron
 
 Matrix = NDArray[np.float32]
 RESETS: tuple[Literal["soft", "hard"], ...] = ("soft", "hard")
@@ -111,4 +111,4 @@ def test_no_drive_brings_a_neuron_beyond_its_highest_rate(neuron: NominalNeuron)
     _, _, spikes = simulated(replace(neuron, steps=240), drive)
     assert spikes.mean() == pytest.approx(neuron.highest_rate, abs=neuron.most * 4 / 240)
     few = replace(neuron, steps=24)
-    assert table(few)["rate"].max() <= neuron.highest_rate + neuron.most * 4 / 24
+    assert few.table["rate"].max() <= neuron.highest_rate + neuron.most * 4 / 24

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hil.extensions import Trust
 from hil.learning import Estimator, LayerReading, RateEstimate, rate_estimators
-from hil.learning.nominal_neuron import NominalNeuron, held_current, table
+from hil.learning.nominal_neuron import NominalNeuron, held_current
 from hil.learning.rate_estimators import fused, get
 from hil.learning.rate_estimators.fused import FLOOR, MISMATCH
 
@@ -246,10 +246,10 @@ def test_a_membrane_that_a_hard_reset_leaves_at_rest_is_no_silence() -> None:
 def test_the_nominal_neuron_is_a_neuron(decay: float, steps: int, reset: Reset, late: bool) -> None:
     drive = np.array([[0.0, 0.12, 0.5, 1.3]], np.float32)
     neuron = NominalNeuron(decay, reset, ARRIVAL[late], steps=steps)
-    values = table(neuron)
+    values = neuron.table
     constant = np.broadcast_to(drive, (steps, *drive.shape)).astype(np.float32)
     _, after, spikes = simulated(constant, decay, reset, late)
-    axis = fused.axis_of(values)
+    axis = neuron.axis
     place = fused.locate(drive, fused.find_row(np.zeros_like(drive), fused.BOUNDS, axis), axis)
     near = {"rate": spikes.mean(axis=0), "mean_after": after.mean(axis=0)}
     # A drive on the grid is met to rounding; a spike may fall to either side of the last step.
@@ -355,8 +355,8 @@ def reading(mean: Matrix, doubt: float = 0.0) -> LayerReading:
 
 
 def at(quantity: str, drives: Matrix) -> Matrix:
-    values = table(NEURON)
-    axis, spread = fused.axis_of(values), np.full_like(drives, 0.1)
+    values = NEURON.table
+    axis, spread = NEURON.axis, np.full_like(drives, 0.1)
     place = fused.locate(drives, fused.find_row(spread, fused.BOUNDS, axis), axis)
     found: Matrix = fused.look_up(values[quantity].reshape(-1), place)  # type: ignore[index]
     return found

@@ -229,13 +229,13 @@ def test_a_page_shows_only_what_applies(name: str, page: Callable[[str], Page]) 
 
 
 def test_the_ideal_neuron_fires_as_the_textbook_has_it(page: Callable[[str], Page]) -> None:
-    found = re.search(
+    match = re.search(
         r"At an input of ([\d.]+) thresholds per step the ideal neuron fires ([\d.]+) spikes per "
         r"step; those of the first layer ([\d.]+) on average, with a standard deviation of (\S+)\.",
         page("ideal").text,
     )
-    assert found is not None
-    drive, rate, mean, deviation = map(float, found.groups())
+    assert match is not None
+    drive, rate, mean, deviation = map(float, match.groups())
     # Leaky integration with tau = 10 steps, exactly, and a reset that subtracts the threshold.
     decay, membrane, spikes = np.exp(-0.1), 0.0, 0
     for _ in range(200):

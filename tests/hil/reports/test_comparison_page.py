@@ -12,6 +12,7 @@ from scipy import stats
 
 from hil.config import build
 from hil.reports.comparison import (
+    ComparedRun,
     differing_settings,
     group_runs,
     name_groups,
@@ -48,7 +49,8 @@ def test_the_interval_of_a_group_is_that_of_scipy(
 ) -> None:
     folder = tmp_path_factory.mktemp("runs")
     shares = [count / 1000 for count in accuracies]
-    groups = group_runs([reached(folder / str(n), share, seed=n) for n, share in enumerate(shares)])
+    runs = [reached(folder / str(n), share, seed=n) for n, share in enumerate(shares)]
+    groups = group_runs([*map(ComparedRun, runs)])
     oracle = stats.ttest_1samp(shares, 0).confidence_interval(0.985)
     mean = estimate(read_trials(groups, "runs", ["all"]).rows, "test_accuracy")
     assert mean is not None and mean.interval == pytest.approx(possible(oracle))
@@ -86,7 +88,9 @@ def test_the_page_states_mean_interval_and_number_of_each_group(tmp_path: Path) 
 
 def test_runs_with_the_same_seed_are_not_independent(tmp_path: Path) -> None:
     runs = [reached(tmp_path / f"{n}", x, seed=n // 2) for n, x in enumerate((0.9, 0.8, 0.7, 0.6))]
-    mean = estimate(read_trials(group_runs(runs), "runs", ["all"]).rows, "test_accuracy")
+    mean = estimate(
+        read_trials(group_runs([*map(ComparedRun, runs)]), "runs", ["all"]).rows, "test_accuracy"
+    )
     oracle = stats.ttest_1samp([0.85, 0.65], 0).confidence_interval(0.985)
     assert mean is not None and mean.interval == pytest.approx(possible(oracle))
 
@@ -122,7 +126,7 @@ def test_groups_are_named_by_the_fewest_settings_that_tell_them_apart(tmp_path: 
         for device in ("ideal", "loihi")
         for batch in (20, 30)
     ]
-    groups = group_runs(runs)
+    groups = group_runs([*map(ComparedRun, runs)])
     _, names = name_groups(groups, differing_settings(groups))
     assert [("ideal" in name, "30" in name) for name in names] == [
         (True, False), (True, True), (False, False), (False, True),

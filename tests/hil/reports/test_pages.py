@@ -24,7 +24,9 @@ def test_text_of_the_user_is_never_markup(tmp_path: Path) -> None:
     for path in write_report(run), write_comparison([run], tmp_path / "page.html"):
         page = Page.read(path)
         assert not {"script", "img", "b"} & {tag for tag, _, _ in page.elements}
-        assert not any(name.startswith("on") for _, found, _ in page.elements for name in found)
+        assert not any(
+            name.startswith("on") for _, attributes, _ in page.elements for name in attributes
+        )
         assert task.removeprefix("npz:") in page.text
         assert "<b>0" in page.text
 
@@ -66,9 +68,9 @@ def test_headings_descend_one_level_at_a_time(pages: list[Page]) -> None:
 
 def test_every_figure_has_a_name(pages: list[Page]) -> None:
     for page in pages:
-        drawings = [found for tag, found, _ in page.elements if tag == "svg"]
+        drawings = [attributes for tag, attributes, _ in page.elements if tag == "svg"]
         names = [f["aria-label"] for _, f, _ in page.elements if f.get("role") == "img"]
-        assert all(found["aria-hidden"] == "true" for found in drawings)
+        assert all(attributes["aria-hidden"] == "true" for attributes in drawings)
         assert len(names) >= len(drawings)
         assert len(set(names)) > len(names) / 2
         assert all(name.strip() for name in names)

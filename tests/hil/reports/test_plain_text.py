@@ -47,8 +47,8 @@ def drawn(text: str) -> dict[str, str]:
 
 
 def words(svg: str) -> list[str]:
-    found = re.findall(r"<text[^>]*>(.*?)</text>", svg, flags=re.S)
-    return [unescape(re.sub(r"<[^>]*>", "", text)) for text in found]
+    texts = re.findall(r"<text[^>]*>(.*?)</text>", svg, flags=re.S)
+    return [unescape(re.sub(r"<[^>]*>", "", text)) for text in texts]
 
 
 @settings(max_examples=tries(8, 30), deadline=None)

@@ -20,10 +20,10 @@ from support.run_folders import epochs, finished, result, snapshot, started
 
 
 def test_the_page_states_accuracy_interval_and_origin(run: Run, page: Page) -> None:
-    found = run.result()
-    assert found is not None
-    low, high = found["test_accuracy_ci95"]
-    assert f"{100 * found['test_accuracy']:.2f} %" in page.all("p", **{"class": "figure"})[0]
+    result = run.result()
+    assert result is not None
+    low, high = result["test_accuracy_ci95"]
+    assert f"{100 * result['test_accuracy']:.2f} %" in page.all("p", **{"class": "figure"})[0]
     assert f"95 % interval {100 * low:.2f} to {100 * high:.2f} %" in page.text
     assert "100 test samples" in page.text
     assert "not the last 359" in page.text  # which of the digits they are
@@ -150,8 +150,8 @@ def test_the_time_bar_is_to_scale(page: Page) -> None:
     shares = {
         kind: float(re.findall(r"flex: ([\d.]+)", style)[0])
         for kind in ("device", "host", "transfer")
-        for tag, found, _ in page.elements
-        if tag == "span" and found.get("class") == kind and (style := found["style"])
+        for tag, attributes, _ in page.elements
+        if tag == "span" and attributes.get("class") == kind and (style := attributes["style"])
     }
     assert shares == pytest.approx({"device": 0.6, "host": 0.2, "transfer": 0.2})
     assert page.all("tr", **{"class": "device"}) == ["device 30.0 s 60.0 %"]

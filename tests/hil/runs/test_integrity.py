@@ -69,16 +69,16 @@ def test_other_data_are_refused(trained: Path, copy: Path) -> None:
         (copy / "result.json").unlink(missing_ok=True)
         said = refusal(name, copy, "--data", wrong)
         assert "other data" in said and "--data FILE" in said
-    found = json.loads((copy / ENVIRONMENT).read_text())
-    found["data"]["files"] = [str(wrong)]
-    (copy / ENVIRONMENT).write_text(json.dumps(found))
+    environment = json.loads((copy / ENVIRONMENT).read_text())
+    environment["data"]["files"] = [str(wrong)]
+    (copy / ENVIRONMENT).write_text(json.dumps(environment))
     assert "other data" in refusal("evaluate", copy)
 
 
 def test_data_that_moved_are_named_by_an_option(trained: Path, copy: Path) -> None:
-    found = json.loads((copy / ENVIRONMENT).read_text())
-    found["data"]["files"] = ["/nowhere/own.npz"]
-    (copy / ENVIRONMENT).write_text(json.dumps(found))
+    environment = json.loads((copy / ENVIRONMENT).read_text())
+    environment["data"]["files"] = ["/nowhere/own.npz"]
+    (copy / ENVIRONMENT).write_text(json.dumps(environment))
     assert "--data FILE" in refusal("evaluate", copy)
     shutil.copy(trained / "own.npz", "moved.npz")
     assert command("evaluate", copy, "--data", "moved.npz").exit_code == 0

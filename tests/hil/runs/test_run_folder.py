@@ -211,11 +211,11 @@ def test_a_damaged_checkpoint_is_refused_or_still_whole(run: Run, data: st.DataO
         content[at] ^= data.draw(st.integers(1, 255), label="flip")
     path.write_bytes(content)
     try:
-        found = run.load_checkpoint()
+        checkpoint = run.load_checkpoint()
     except ValueError as error:
         assert str(path) in str(error) and "hil train --config" in str(error)
     else:  # what was hit means nothing, e.g. a date
-        assert same(without_header(found or {}), ARRAYS)
+        assert same(without_header(checkpoint or {}), ARRAYS)
 
 
 def test_another_file_in_place_of_the_checkpoint_is_refused(run: Run) -> None:
@@ -258,8 +258,8 @@ def test_a_run_in_use_is_refused(run: Run) -> None:
     with run.hold():
         assert "in use by another process" in refusal(locked)
         program = f"from hil.runs.folder import Run\nwith Run.open({str(run.path)!r}).hold(): pass"
-        found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-        assert found.returncode == 1 and "in use by another process" in found.stderr
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert done.returncode == 1 and "in use by another process" in done.stderr
     locked()
 
 

@@ -169,10 +169,10 @@ def test_it_goes_on_without_the_other_run(
     shutil.rmtree(lost)
     for run in runs:
         training.train(run)
-        found = checkpoint(run.path)
-        names = {name for name in found if not name.startswith("__")} - {"config", "train_state"}
+        arrays = checkpoint(run.path)
+        names = {name for name in arrays if not name.startswith("__")} - {"config", "train_state"}
         assert all(
-            found[name].tobytes() == checkpoint(straight.path)[name].tobytes() for name in names
+            arrays[name].tobytes() == checkpoint(straight.path)[name].tobytes() for name in names
         )
 
 

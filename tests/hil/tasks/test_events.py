@@ -49,17 +49,17 @@ def by_hand(record: Any, bins: int, until: float, start: float, sides: tuple[int
 @given(seed=st.integers(0, 99), bins=st.sampled_from([1, 7, 64]))
 def test_an_event_falls_into_the_bin_of_its_time_and_address(seed: int, bins: int) -> None:
     x = records(seed, count=4)
-    found = loaded(x, bins=np.asarray(bins))
+    data = loaded(x, bins=np.asarray(bins))
     until = max(record["t"].max() for record in x)
     sides = tuple(int(max(record[key].max() for record in x)) + 1 for key in "pyx")
     counts = [by_hand(record, bins, until, 0, sides) for record in x]
-    assert found.spec.kind == "events"
-    assert found.x_train.dtype == np.uint8
-    np.testing.assert_array_equal(found.x_train.values, np.minimum(counts, 1))
+    assert data.spec.kind == "events"
+    assert data.x_train.dtype == np.uint8
+    np.testing.assert_array_equal(data.x_train.values, np.minimum(counts, 1))
     events = sum(len(record) for record in x)
     kept = np.count_nonzero(counts)
-    assert found.preparation.binning.merged == pytest.approx(1 - kept / events)
-    for row, length in zip(found.x_train.values, found.x_train.lengths, strict=True):
+    assert data.preparation.binning.merged == pytest.approx(1 - kept / events)
+    for row, length in zip(data.x_train.values, data.x_train.lengths, strict=True):
         assert row[length - 1].any()  # the last event is in the last step
         assert not row[length:].any()
 
@@ -108,11 +108,11 @@ def test_rasters_are_events_already() -> None:
     raster = generator().random((20, 6, 3)) < 0.3
     for given_as in (raster, raster.astype(np.int64), raster.astype(np.uint8)):
         given = SampleSet.of_program(given_as, np.arange(20) % 2, layout="TC")
-        found = given.build(generator(), 0.0)
-        assert found.spec.kind == "events"
-        assert set(np.unique(found.x_train.values)) == {0, 1}
+        data = given.build(generator(), 0.0)
+        assert data.spec.kind == "events"
+        assert set(np.unique(data.x_train.values)) == {0, 1}
     with pytest.raises(ValueError, match=r"holds more than 0 and 1: .* trained on events"):
-        found.preparation.apply(raster * 2)
+        data.preparation.apply(raster * 2)
 
 
 @pytest.mark.parametrize(
@@ -175,10 +175,10 @@ def test_rows_of_plain_numbers_are_events_where_it_is_said(tmp_path: Path, colum
     expected = loaded([record[[*columns]] for record in x])
     rows = [plain(record, columns) for record in x]
     given = SampleSet.of_program(rows, y, test=(rows, y), layout=columns)
-    found = given.build(generator(), 0.0)
-    assert found.sha256 == expected.sha256
-    kept = Preparation.from_json(found.preparation.as_json(), "kept")
-    np.testing.assert_array_equal(kept.apply(rows[:3]).values, found.x_train.values[:3])
+    data = given.build(generator(), 0.0)
+    assert data.sha256 == expected.sha256
+    kept = Preparation.from_json(data.preparation.as_json(), "kept")
+    np.testing.assert_array_equal(kept.apply(rows[:3]).values, data.x_train.values[:3])
     own = {"x": np.concatenate(rows), "lengths": [len(record) for record in x], "y": y}
     np.savez(tmp_path / "own.npz", **own)  # type: ignore[arg-type]
     task = tasks.get(f"npz:{tmp_path / 'own.npz'}?layout={columns}")

@@ -73,16 +73,16 @@ def test_spikes_of_the_heidelberg_digits_are_events(tmp_path: Path, chunks: Any)
     times, units = heidelberg(tmp_path / "train.h5", **chunks)
     heidelberg(tmp_path / "test.h5", 1)
     address = f"hdf5:{tmp_path / 'train.h5'}?test={tmp_path / 'test.h5'}&bins=20"
-    found = tasks.get(address).load(generator(), 0.0)
-    assert found.spec.features == max(int(each.max()) for each in units) + 1
-    assert found.spec.steps == 20
+    data = tasks.get(address).load(generator(), 0.0)
+    assert data.spec.features == max(int(each.max()) for each in units) + 1
+    assert data.spec.steps == 20
     latest = max(float(each.max()) for each in times)
     for record in (0, 17):
         steps = np.minimum((times[record] / latest * 20).astype(int), 19)
-        expected = np.zeros(found.x_train.shape[1:], np.uint8)
+        expected = np.zeros(data.x_train.shape[1:], np.uint8)
         expected[steps, units[record]] = 1
-        assert (found.x_train.values[record] != expected).sum() <= 2  # of rounded times
-    assert found.preparation.binning is not None
+        assert (data.x_train.values[record] != expected).sum() <= 2  # of rounded times
+    assert data.preparation.binning is not None
     assert tasks.get(address).defaults["encoding"] == {"name": "events"}
 
 

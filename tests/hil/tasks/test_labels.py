@@ -31,10 +31,10 @@ whole = st.integers(-(2**52), 2**52)
 def test_whole_numbers_are_numbered_as_scikit_learn_does(y: list[int]) -> None:
     encoder = LabelEncoder().fit(y)
     for given_y in (y, np.array(y, float), np.array(y, object), np.array(y)[:, None]):
-        found, classes = numbers(given_y)
-        np.testing.assert_array_equal(found, encoder.transform(y))
+        codes, classes = numbers(given_y)
+        np.testing.assert_array_equal(codes, encoder.transform(y))
         np.testing.assert_array_equal(classes, encoder.classes_)
-        np.testing.assert_array_equal(classes[found], y)
+        np.testing.assert_array_equal(classes[codes], y)
 
 
 words = st.text(st.characters(codec="ascii", exclude_characters="\0"), max_size=9)
@@ -43,22 +43,22 @@ words = st.text(st.characters(codec="ascii", exclude_characters="\0"), max_size=
 @given(st.lists(words, min_size=2).filter(lambda y: len(set(y)) > 1))
 def test_texts_are_labels(y: list[str]) -> None:
     for given_y in (y, np.array(y, object)):
-        found, classes = numbers(given_y)
-        assert classes[found].tolist() == y
+        codes, classes = numbers(given_y)
+        assert classes[codes].tolist() == y
         assert classes.tolist() == sorted(set(y))
 
 
 @given(st.lists(st.integers(0, 4), min_size=1))
 def test_one_hot_rows_are_labels_with_a_class_for_each_column(y: list[int]) -> None:
     for kind in (bool, np.uint8, int, np.float32):
-        found, classes = numbers(np.eye(5, dtype=kind)[y])
-        assert found.tolist() == y
+        codes, classes = numbers(np.eye(5, dtype=kind)[y])
+        assert codes.tolist() == y
         assert classes.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_truth_values_are_labels() -> None:
-    found, classes = numbers([True, False, True])
-    assert found.tolist() == [1, 0, 1] and classes.tolist() == [False, True]
+    codes, classes = numbers([True, False, True])
+    assert codes.tolist() == [1, 0, 1] and classes.tolist() == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -99,18 +99,18 @@ def test_labels_that_training_does_not_know_are_refused() -> None:
 
 @given(st.lists(whole, min_size=2).filter(lambda y: len(set(y)) > 1))
 def test_balanced_weights_are_scikit_learns(y: list[int]) -> None:
-    found, classes = numbers(y)
+    codes, classes = numbers(y)
     expected = compute_class_weight("balanced", classes=classes, y=np.array(y))
-    np.testing.assert_allclose(labels.class_weights("balanced", classes, found), expected, 1e-6)
-    assert labels.class_weights("none", classes, found) is None
+    np.testing.assert_allclose(labels.class_weights("balanced", classes, codes), expected, 1e-6)
+    assert labels.class_weights("none", classes, codes) is None
     first = {str(classes[0]): 3.0}
     np.testing.assert_array_equal(
-        labels.class_weights(first, classes, found), [3.0] + [1.0] * (len(classes) - 1)
+        labels.class_weights(first, classes, codes), [3.0] + [1.0] * (len(classes) - 1)
     )
 
 
 def test_a_weight_of_what_is_no_class_is_refused() -> None:
-    found, classes = numbers(["rare", "common"])
+    codes, classes = numbers(["rare", "common"])
     with pytest.raises(ValueError, match=r"no class 'rere': did you mean 'rare'") as error:
-        labels.class_weights({"rere": 2.0}, classes, found)
+        labels.class_weights({"rere": 2.0}, classes, codes)
     one_line(error)

@@ -112,9 +112,9 @@ def test_all_channels_of_an_image_move_together(channels: int, seed: int) -> Non
     grey = generator(seed).random((4, 6, 7), dtype=np.float32)
     moved = affine(grey.reshape(4, -1), (6, 7), generator(seed))
     many = np.repeat(grey[..., None], channels, axis=3).reshape(4, -1)
-    found = affine(many, (6, 7, channels), generator(seed)).reshape(4, -1, channels)
+    images = affine(many, (6, 7, channels), generator(seed)).reshape(4, -1, channels)
     for channel in range(channels):
-        np.testing.assert_array_equal(found[..., channel], moved)
+        np.testing.assert_array_equal(images[..., channel], moved)
 
 
 def test_colour_images_are_trained_on_kept_and_shown(tmp_path: Path) -> None:
@@ -156,9 +156,9 @@ def test_images_of_another_scale_than_the_first_are_refused(scale: str) -> None:
 def test_a_sparse_matrix_is_an_array(kind: str) -> None:
     x = generator().integers(0, 3, (20, 5)) * 0.7
     sparse = getattr(scipy.sparse, kind)(x)
-    found, expected = loaded(sparse), loaded(x)
-    assert found.sha256 == expected.sha256
-    np.testing.assert_array_equal(found.preparation.apply(sparse), expected.preparation.apply(x))
+    result, expected = loaded(sparse), loaded(x)
+    assert result.sha256 == expected.sha256
+    np.testing.assert_array_equal(result.preparation.apply(sparse), expected.preparation.apply(x))
 
 
 def test_a_sparse_matrix_that_is_too_large_as_an_array_is_refused() -> None:

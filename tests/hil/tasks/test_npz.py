@@ -220,8 +220,8 @@ def test_arrays_without_names_are_refused_with_the_options_that_name_them(tmp_pa
     with pytest.raises(ValueError, match=r"arr_0, arr_1: .*x_train=arr_0&y_train=arr_1'") as error:
         tasks.get(f"npz:{path}").load(generator(), 0.0)
     one_line(error)
-    found = tasks.get(f"npz:{path}?x_train=arr_0&y_train=arr_1").load(generator(), 0.0)
-    assert found.features == 4
+    data = tasks.get(f"npz:{path}?x_train=arr_0&y_train=arr_1").load(generator(), 0.0)
+    assert data.features == 4
 
 
 def test_what_may_be_a_signal_or_an_image_is_refused_with_the_address_that_says_which(
@@ -244,9 +244,9 @@ def test_a_dictionary_of_scikit_learn_is_read(tmp_path: Path) -> None:
         path = tmp_path / f"{name}.npz"
         arrays = {key: value for key, value in loaded.items() if isinstance(value, np.ndarray)}
         np.savez(path, **arrays)
-        found = tasks.get(f"npz:{path}?x_train=data").load(generator(), 0.0)
+        data = tasks.get(f"npz:{path}?x_train=data").load(generator(), 0.0)
         names = [str(name) for name in loaded.target_names]
-        assert found.preparation.class_names.tolist() == names
+        assert data.preparation.class_names.tolist() == names
 
 
 def test_a_test_part_and_a_share_for_it_are_refused(tmp_path: Path) -> None:

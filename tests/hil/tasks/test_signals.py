@@ -41,13 +41,13 @@ def data(x: Any, layout: str | None = None, **more: Any) -> Data:
 def test_signals_of_any_length_keep_their_steps_and_nothing_else(
     lengths: list[int], seed: int
 ) -> None:
-    each, found = pieces(lengths), signals(lengths)
-    assert found.shape == (len(lengths), max(lengths), 3)
-    np.testing.assert_array_equal(found.steps, np.concatenate(each))
-    assert found.mask.sum() == sum(lengths)
-    assert not found.values[~found.mask].any()
+    each, batch = pieces(lengths), signals(lengths)
+    assert batch.shape == (len(lengths), max(lengths), 3)
+    np.testing.assert_array_equal(batch.steps, np.concatenate(each))
+    assert batch.mask.sum() == sum(lengths)
+    assert not batch.values[~batch.mask].any()
     chosen = generator(seed).integers(len(lengths), size=5)
-    some = found[chosen]
+    some = batch[chosen]
     assert len(some) == 5
     for row, number in enumerate(chosen):
         np.testing.assert_array_equal(some[row : row + 1].steps, each[number])
@@ -93,13 +93,13 @@ def test_each_channel_is_scaled_by_its_range_in_the_training_part(layout: str) -
     raw = generator().standard_normal((20, 5, 3)) * [1.0, 100.0, 0.01] + [0.0, 7.0, -3.0]
     test = raw[:4] * 2
     x, other = (np.swapaxes(a, 1, 2) if layout == "CT" else a for a in (raw, test))
-    found = data(x, layout, test=(other, np.arange(4) % 2))
+    dataset = data(x, layout, test=(other, np.arange(4) % 2))
     low, high = raw.min(axis=(0, 1)), raw.max(axis=(0, 1))
-    np.testing.assert_allclose(found.x_train.values, (raw - low) / (high - low), atol=1e-6)
+    np.testing.assert_allclose(dataset.x_train.values, (raw - low) / (high - low), atol=1e-6)
     expected = np.clip((test - low) / (high - low), 0, 1)
-    np.testing.assert_allclose(found.x_test.values, expected, atol=1e-6)
-    assert found.spec.features == 3
-    assert found.spec.steps == 5
+    np.testing.assert_allclose(dataset.x_test.values, expected, atol=1e-6)
+    assert dataset.spec.features == 3
+    assert dataset.spec.steps == 5
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_a_small_unit_is_scaled_and_what_fills_half_of_the_unit_interval_is_not(
 ) -> None:
     x = generator().random((10, 5, 2))
     x[0, 0], x[0, 1] = 0, 1
-    found = data(unit * x, "TC", test=(x, np.arange(10) % 2)).x_train.values
-    np.testing.assert_allclose(found, x if scaled else unit * x, rtol=1e-5)
+    values = data(unit * x, "TC", test=(x, np.arange(10) % 2)).x_train.values
+    np.testing.assert_allclose(values, x if scaled else unit * x, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("steps", "hold"), [(8, 2), (49, 2), (50, 1)])
@@ -125,11 +125,11 @@ def test_a_short_signal_is_held_for_longer_however_it_is_given(
         SampleSet.of_program(x, y, layout="TC", test=(x, y)),
         SampleSet.of_program([*x, x[0, 1:]], [*y, 0]),
     )
-    for found in (
+    for variant in (
         *(tasks.get(f"npz:{tmp_path / name}.npz").defaults for name in ("whole", "rows")),
         *(suggest_settings(each.size) for each in given),
     ):
-        assert found["encoding"]["hold"] == hold
+        assert variant["encoding"]["hold"] == hold
 
 
 def test_a_single_channel_needs_no_axis_and_one_of_length_one_says_so() -> None:
@@ -175,17 +175,17 @@ def several(seed: int = 0, samples: int = 20, channels: int = 3) -> tuple[list[A
 
 def test_a_list_of_signals_is_kept_padded_and_scaled_by_its_own_steps() -> None:
     x, lengths = several()
-    found = data(x, test=(x[:4], np.arange(4) % 2))
-    np.testing.assert_array_equal(found.x_train.lengths, lengths)
+    dataset = data(x, test=(x[:4], np.arange(4) % 2))
+    np.testing.assert_array_equal(dataset.x_train.lengths, lengths)
     every = np.concatenate(x)
     low, high = every.min(axis=0), every.max(axis=0)
-    np.testing.assert_allclose(found.x_train.steps, (every - low) / (high - low), atol=1e-6)
-    assert not found.x_train.values[~found.x_train.mask].any()
-    prepared = Preparation.from_json(found.preparation.as_json(), "kept")
-    np.testing.assert_array_equal(prepared.apply(x[:4]).values, found.x_test.values)
-    np.testing.assert_array_equal(prepared.apply(x[1:2]).steps, found.x_test[1:2].steps)
+    np.testing.assert_allclose(dataset.x_train.steps, (every - low) / (high - low), atol=1e-6)
+    assert not dataset.x_train.values[~dataset.x_train.mask].any()
+    prepared = Preparation.from_json(dataset.preparation.as_json(), "kept")
+    np.testing.assert_array_equal(prepared.apply(x[:4]).values, dataset.x_test.values)
+    np.testing.assert_array_equal(prepared.apply(x[1:2]).steps, dataset.x_test[1:2].steps)
     turned = data([one.T for one in x], "CT", test=([one.T for one in x[:4]], np.arange(4) % 2))
-    assert turned.sha256 == found.sha256
+    assert turned.sha256 == dataset.sha256
     flat = data([one[:, 0] for one in x])
     assert flat.spec.features == 1
     assert flat.spec.steps == 8
@@ -197,17 +197,17 @@ def test_nan_ends_a_signal_and_is_refused_within_it() -> None:
     with pytest.raises(ValueError, match="x_train holds NaN"):
         data(x, "TC")
     x[5] = 0.5
-    found = data(x, "TC", test=(x[:4], np.arange(4) % 2))
-    assert found.x_train.lengths.tolist() == [6, 6, 6, 4, *[6] * 16]
-    assert found.x_test.lengths.tolist() == [6, 6, 6, 4]
+    dataset = data(x, "TC", test=(x[:4], np.arange(4) % 2))
+    assert dataset.x_train.lengths.tolist() == [6, 6, 6, 4, *[6] * 16]
+    assert dataset.x_test.lengths.tolist() == [6, 6, 6, 4]
 
 
 def test_the_longest_signal_of_any_part_is_how_long_a_run_lasts() -> None:
     x, _ = several()
     longer = [np.concatenate([one, one]) for one in x[:4]]
-    found = data(x, test=(longer, np.arange(4) % 2))
-    assert found.spec.steps == 16 == found.preparation.steps
-    assert found.x_train.shape[1] == 16
+    dataset = data(x, test=(longer, np.arange(4) % 2))
+    assert dataset.spec.steps == 16 == dataset.preparation.steps
+    assert dataset.x_train.shape[1] == 16
 
 
 def archives(folder: Path) -> dict[str, Path]:
@@ -236,8 +236,8 @@ def test_files_of_signals_of_different_lengths_need_no_option(tmp_path: Path) ->
     expected = data(x)
     for name, path in archives(tmp_path).items():
         task = tasks.get(f"npz:{path}")
-        found = task.load(generator(), 0.0)
-        assert found.sha256 == expected.sha256, name
+        dataset = task.load(generator(), 0.0)
+        assert dataset.sha256 == expected.sha256, name
         assert task.defaults["rule"]["clock"] == "trace"
         assert task.defaults["encoding"]["name"] == "receptive_fields"
     kept = tasks.get(f"npz:{path}?test={tmp_path / 'joined.npz'}").load(generator(), 0.0)
@@ -333,15 +333,15 @@ def test_mnist1d_is_what_its_package_generates_and_leaves_the_generators_alone(
 def test_japanese_vowels_are_those_of_the_package() -> None:
     from aeon.datasets import load_japanese_vowels
 
-    found = tasks.get("japanese_vowels").load(generator(), 0.0)
+    vowels = tasks.get("japanese_vowels").load(generator(), 0.0)
     for part, split in (("train", "TRAIN"), ("test", "TEST")):
         raw, labels = load_japanese_vowels(split=split)
-        x, y = getattr(found, f"x_{part}"), getattr(found, f"y_{part}")
+        x, y = getattr(vowels, f"x_{part}"), getattr(vowels, f"y_{part}")
         np.testing.assert_array_equal(x.lengths, [one.shape[1] for one in raw])
-        np.testing.assert_array_equal(found.preparation.labels[y], labels)
+        np.testing.assert_array_equal(vowels.preparation.labels[y], labels)
         scaled, given = x.steps, np.concatenate([one.T for one in raw])
         for channel in range(12):
             inside = (scaled[:, channel] > 0) & (scaled[:, channel] < 1)
             fit = np.corrcoef(scaled[inside, channel], given[inside, channel])[0, 1]
             assert fit > 1 - 1e-6
-    assert found.spec.steps == 29
+    assert vowels.spec.steps == 29

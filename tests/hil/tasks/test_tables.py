@@ -52,12 +52,12 @@ def read(task: str) -> dict[str, NDArray[Any]]:
     return formats.get(address.format).read(address)
 
 
-def same(found: dict[str, NDArray[Any]], frame: pd.DataFrame) -> None:
+def same(arrays: dict[str, NDArray[Any]], frame: pd.DataFrame) -> None:
     label = next(n for n in frame if n.lower() in ("label", "labels", "target", "class", "y"))
     features = frame.drop(columns=label)
-    np.testing.assert_array_equal(found["x_train"], features.to_numpy())
-    assert found["y_train"].tolist() == frame[label].tolist()
-    assert found["feature_names"].tolist() == list(features.columns)
+    np.testing.assert_array_equal(arrays["x_train"], features.to_numpy())
+    assert arrays["y_train"].tolist() == frame[label].tolist()
+    assert arrays["feature_names"].tolist() == list(features.columns)
 
 
 @given(
