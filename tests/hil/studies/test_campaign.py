@@ -61,7 +61,7 @@ def test_bits_are_flipped_one_by_one_and_no_more_synapses_than_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("kind", "value"), [("stuck_neuron", 3.0), ("threshold_off", 0.0), ("stuck_synapse", np.nan)]
+    ("kind", "value"), [("stuck_neuron", 3.0), ("threshold_off", 0.0), ("stuck_synapse", -1.5)]
 )
 def test_a_value_that_a_kind_cannot_have_is_refused_before_any_trial(
     kind: str, value: float
