@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -341,6 +342,11 @@ def attributes(thing: type) -> dict[str, str]:
     return meanings
 
 
+def description(thing: type) -> str:
+    """What a docstring in Google's style says before its first section."""
+    return re.split(r"\n\n\w+:\n", inspect.getdoc(thing) or "")[0]
+
+
 def members(thing: type) -> Iterator[tuple[str, str]]:
     """Public methods and properties that a class defines itself, with their first sentence."""
     for name, member in vars(thing).items():
@@ -366,7 +372,7 @@ def contract_page() -> Iterator[str]:
     yield ""
     for name in CONTRACT:
         thing = getattr(drivers, name)
-        yield from (f"## `{name}`", "", first_sentence(thing), "")
+        yield from (f"## `{name}`", "", description(thing), "")
         fields = ((f"`{key}`", meaning) for key, meaning in attributes(thing).items())
         yield from table(("member", "meaning"), [*fields, *members(thing)])
 

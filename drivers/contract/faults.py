@@ -184,7 +184,10 @@ def _divide(fault: Fault, network: Network, info: DeviceInfo) -> Iterator[Fault]
             names = [crc32(f"{fault.kind} of {info.identity}".encode()), fault.seed, place]
             where = np.flatnonzero(np.random.default_rng(names).random(size) < fault.rate)
         elif where.dtype.kind not in "iu" or where[0] < 0 or where[-1] >= size:
-            raise SettingError(f"{fault.kind}: where: give whole numbers from 0 to {size - 1}")
+            given = where[0] if where[0] < 0 else where[-1]
+            raise SettingError(
+                f"{fault.kind}: where = {given}: give whole numbers from 0 to {size - 1}"
+            )
         if fault.kind == "flipped_bit":
             bits = count_bits(info.weight_format(place))
             if not 0 <= fault.bit < bits:

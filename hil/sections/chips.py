@@ -238,16 +238,21 @@ def build_yield(settings: YieldSettings, trials: Trials) -> PageSection:
         bounds = each.median.interval or (each.median.value, each.median.value)
         intervals.append(plots.ShareInterval(name, each.median.value, bounds, 0, summary=True))
     least = words.format_least(settings.least, measure)
+    front = _find_front(settings, levels)
     answers = [
         f"{words.phrase_level(each.rows[0], factor)} "
         f"{'the median' if is_of_many else 'a'} chip reaches "
         f"{words.format_mean(each.median, measure)}, and {100 * each.good.value:.0f} % of chips "
         f"reach {least}{_describe_cost(settings, each)}"
-        for each in _find_front(settings, levels)
+        for each in front
     ]
+    if len(front) > 1:
+        cost = words.name_measure(settings.costs[0])
+        answers.insert(0, f"ranked by {cost}, each of these is above all that are cheaper")
     quantity = words.name_quantity(trials.rows, factor)
+    what = "median chip" if is_of_many else words.name_measure(measure)
     percentile = ["5th percentile, %"] if is_of_many else []
-    header = ("median chip, %", *percentile, f"yield ({least}), %", "chips", "repetitions")
+    header = (f"{what}, %", *percentile, f"yield at {least}, %", "chips", "repetitions")
     draw = partial(plots.plot_intervals, intervals, "accuracy")
     costs = partial(_plot_costs, settings, levels, quantity)
     return PageSection(
@@ -257,7 +262,7 @@ def build_yield(settings: YieldSettings, trials: Trials) -> PageSection:
         answer=words.make_text(answers),
         tables=[Table("", (quantity, *header), table)],
         plots=[
-            Plot("Median chip", draw, wide=True),
+            Plot(what, draw, wide=True),
             *(
                 [Plot("What a chip takes", costs, wide=True)]
                 if any(

@@ -80,7 +80,7 @@ def build_population(settings: PopulationSettings, trials: Trials) -> PageSectio
     unit = words.name_points(measure)
     header = (
         f"median (5 to 95 % of chips), {words.name_unit(measure)}",
-        f"yield ({least}), % (95 %)",
+        f"yield at {least} (95 % interval), %",
         f"between chips, {unit}",
         f"within a chip, {unit}",
         "chips",

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from drivers import nearest
-from drivers.contract.faults import FaultKind
+from drivers.contract.faults import FACTOR, VALUES, FaultKind
 from hil.config import Section, Sections
 from hil.extensions import short_name
 from hil.learning import rules
@@ -81,6 +81,13 @@ class Campaign(Section):
     kind: FaultKind = Field(description="Kind of `Fault`, see `drivers.Fault`.")
     value: float = Field(1.0, description="What the kind needs.")
     most: int = Field(0, ge=0, description="Most neurons or synapses of a place; 0 for all.")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Campaign:
+        low, high = VALUES.get(self.kind, FACTOR)
+        if not low <= self.value <= high:
+            raise ValueError(f"value = {self.value:g} of {self.kind}: give {low:g} to {high:g}")
+        return self
 
 
 class Service(Section):

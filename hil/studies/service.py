@@ -10,7 +10,7 @@ from hil.learning import losses
 from hil.loop import costs
 from hil.loop.initialisation import observe_batch
 from hil.loop.session import Session
-from hil.sections.trials import Outcome
+from hil.sections.trials import PAID, Outcome
 from hil.studies.schema import Service
 from hil.tasks import Data
 
@@ -35,7 +35,8 @@ def serve(session: Session, service: Service, seed: int) -> Outcome:
     """
     controller, data, config = session.controller, session.samples, session.config
     draw, batch = streams.generator(seed, "show", LAYER), config.training.batch
-    before = _paid(session)
+    device, supervised = session.device, controller.supervised
+    supervised.costs = costs.Costs.none(device.network.shapes)  # of the service alone
     seen, right, calls, learned = list[NDArray[np.float32]](), list[float](), 0, 0
     for run in range(service.runs):
         rows = draw.integers(len(data.y_test), size=batch)
@@ -55,12 +56,13 @@ def serve(session: Session, service: Service, seed: int) -> Outcome:
             x = Data.batch(data.x_train[rows])
             controller.step(x, data.y_train[rows], learned, step / steps)
             learned += 1
-    after, days = _paid(session), np.array_split(right, -(-service.runs // service.day))
+    days = np.array_split(right, -(-service.runs // service.day))
+    paid = costs.of_training(supervised.costs, device, config.network.steps, [])
     return {
         "test_accuracy": float(np.mean(right)),
         "curve": [float(np.mean(day)) for day in days],
         "calls": calls,
-        **{name: after[name] - before[name] for name in after},
+        **{measure: paid[key] for measure, key in PAID.items()},
     }
 
 
@@ -81,10 +83,3 @@ def depart(seen: list[NDArray[np.float32]], reference: int) -> float:
     spread = np.maximum(first.std(axis=0, ddof=1), 1e-3) * np.sqrt(2 / reference)
     off = (last.mean(axis=0) - first.mean(axis=0)) / spread
     return float(np.sqrt(np.mean(np.square(off))))
-
-
-def _paid(session: Session) -> dict[str, float]:
-    supervised, steps = session.controller.supervised, session.config.network.steps
-    paid = costs.of_training(supervised.costs, session.device, steps, [])
-    names = {"device_runs": "runs", "samples": "samples", "cell_writes_mean": "cell_writes_mean"}
-    return {name: paid[key] or 0.0 for name, key in names.items()}

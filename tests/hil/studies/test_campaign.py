@@ -11,8 +11,10 @@ import pytest
 from hil import config as configuration
 from hil.sections import get
 from hil.sections.trials import Cell, Level, Row, Trials, Unit
+from hil.studies.loader import build
 from hil.studies.plan import Job
 from hil.studies.trial import evaluate
+from hil.studies.validation import check
 
 SETTINGS = {
     "task": "digits",
@@ -56,6 +58,19 @@ def test_bits_are_flipped_one_by_one_and_no_more_synapses_than_asked_for(
     places = {(int(place), int(bit)) for place, _, bit, _ in outcome["faults"]}
     assert places == {(place, bit) for place in (0, 1) for bit in range(6)}
     assert len(outcome["faults"]) == 2 * 4 * 6
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("stuck_neuron", 3.0), ("threshold_off", 0.0), ("stuck_synapse", -1.5)]
+)
+def test_a_value_that_a_kind_cannot_have_is_refused_before_any_trial(
+    kind: str, value: float
+) -> None:
+    settings = {"mode": "campaign", "campaign": {"kind": kind, "value": value}}
+    factor = {"levels": [{"label": "it", "set": settings}]}
+    found = build({"version": 1, "name": "mine", "factors": {"fault": factor}})
+    with pytest.raises(ValueError, match=kind):
+        check(found)
 
 
 def test_a_kind_that_the_device_has_not_is_an_outcome_with_its_error(
