@@ -347,7 +347,10 @@ def place_model(
             row = np.zeros(full.shape[1]) if bias is None else bias * factors[-1] / level
             used = int(np.clip(math.ceil(abs(row).max() / usual), 1, relays))
             passed = level * relays * (decay if late else reach)
-            corner = np.full((relays, more), np.clip(usual, LEAST_DRIVE / passed, DRIVE / passed))
+            wanted = DRIVE / passed
+            if info.weight_format(number).levels is not None:
+                wanted = min(wanted, max(usual, LEAST_DRIVE / passed))
+            corner = np.full((relays, more), wanted)
             full = _add_relays(full, row / used, used, corner)
             coming = coming * corner.sum(axis=0).max(initial=0) * reach
         cells.append(_place_cells(layer.synapses, used, relays - used, more))
