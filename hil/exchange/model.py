@@ -24,7 +24,7 @@ from hil.exchange.graph import Layer, read_layers
 from hil.exchange.nir_file import NirRefusal, read_graph
 from hil.exchange.node_kinds import KINDS
 from hil.exchange.synapses import Synapses, scale_targets
-from hil.learning.nominal_neuron import NominalNeuron, held_current
+from hil.learning.nominal_neuron import Arrival, NominalNeuron, held_current, simulate
 from hil.reasons import Reason, because
 
 SHORTEST_STEP, LONGEST_STEP = 1e-9, 1e3  # seconds
@@ -63,14 +63,30 @@ class Model:
         return self.has_relay(-1)
 
     def has_relay(self, number: int) -> bool:
-        """Tell whether a layer, counted from 0, has one more neuron, for biases of later ones."""
+        """Tell whether a layer, counted from 0, has further neurons, for biases of later ones."""
         return any(layer.synapses.bias is not None for layer in self.layers[number + 1 :])
+
+    def count_relays(self, number: int) -> int:
+        """Count the neurons of a layer that stand for biases of later ones.
+
+        They are as many as need no greater weights than the synapses beside theirs, which would
+        else have few levels left.
+        """
+        if not self.has_relay(number):
+            return 0
+        after = self.layers[number + 1]
+        factor, bias = weight_factor(after, self.dt, False, False), after.synapses.bias
+        wanted = DRIVE if self.has_relay(number + 1) else 0.0
+        if bias is not None:
+            wanted = max(wanted, float(abs(bias * factor).max()))
+        room = _usual_weight(scale_targets(after.synapses.weights, factor))
+        return int(np.clip(math.ceil(wanted / room), 1, MOST_RELAYS))
 
     @property
     def hidden(self) -> list[int]:
         """Neurons of each hidden layer, with those that stand for a bias."""
         return [
-            layer.synapses.weights.shape[1] + self.has_relay(number)
+            layer.synapses.weights.shape[1] + self.count_relays(number)
             for number, layer in enumerate(self.layers[:-1])
         ]
 
@@ -217,6 +233,10 @@ Array = NDArray[Any]
 Matrix = NDArray[np.float32]
 Placed: TypeAlias = "Matrix | csr_array"
 DRIVE = 1.5  # thresholds in a step, by which a neuron that stands for a bias fires as it can
+LEAST_DRIVE = 0.75  # by which it fires at a rate that is still sure
+MOST_RELAYS = 16  # neurons of a layer that stand for biases
+RELAY_STEPS = 200  # in which it is seen how often these fire
+USUAL = 3.0  # root mean squares of weights, up to which levels of a device are of use
 APART = 1e-3  # share by which time constants of one network may differ
 GREATEST = 1e6  # thresholds, as a weight
 SILENT = 0.01  # difference between two decays that is not worth a word
@@ -236,7 +256,7 @@ class PlacedModel:
         cells: Of each of them, which cell of a kernel each synapse holds, and -1 where there is
             none or it does not learn, as `Synapses` has them; None where all learn by themselves.
         factors: What weights of the model are multiplied by to be these, in the chain, `(n_post,)`.
-        levels: What comes in a step, in the chain, of the neuron that stands for biases.
+        levels: What comes in a step, in the chain, of each neuron that stands for biases.
         settings: Settings of the device, by name.
         reasons: Why each of them is so, by the same name.
         notes: In what the device differs from the model.
@@ -312,26 +332,29 @@ def place_model(
         decay = math.exp(-info.timing.dt / settings[constant.name])
     weights: list[Placed] = []
     cells: list[NDArray[np.int32] | None] = []
-    factors, levels, level = [], [], source.bias
+    factors, levels = [], []
+    relays, coming = int(source.bias > 0), np.full(RELAY_STEPS, source.bias)
     for number, layer in enumerate(model.layers):
         current = source.is_current and number == 0
         arrival = info.timing.input if number == 0 else info.timing.layer
         late = arrival == "end_of_step" and not current
         factors.append(weight_factor(layer, model.dt, current, late))
-        levels.append(level)
-        cells.append(_place_cells(layer.synapses, level > 0, model.has_relay(number)))
+        levels.append(level := float(coming[RELAY_STEPS // 2 :].mean()))
         full = scale_targets(layer.synapses.weights, factors[-1])
+        more, used, reach = model.count_relays(number), 0, held_current(decay) if current else 1.0
         if level:
-            bias = layer.synapses.bias
-            bias = np.zeros(full.shape[1]) if bias is None else bias
-            row = bias * factors[-1] / level
-            full = _add_row(full, row)
-        if model.has_relay(number):
-            reach = held_current(decay) if current else decay if late else 1.0
-            full = _add_corner(full, DRIVE / (level * reach))
-            level = _relay_rate(info, decay)
-        else:
-            level = 0.0
+            bias, usual = layer.synapses.bias, _usual_weight(full)
+            row = np.zeros(full.shape[1]) if bias is None else bias * factors[-1] / level
+            used = int(np.clip(math.ceil(abs(row).max() / usual), 1, relays))
+            passed = level * relays * (decay if late else reach)
+            wanted = DRIVE / passed
+            if info.weight_format(number).levels is not None:
+                wanted = min(wanted, max(usual, LEAST_DRIVE / passed))
+            corner = np.full((relays, more), wanted)
+            full = _add_relays(full, row / used, used, corner)
+            coming = coming * corner.sum(axis=0).max(initial=0) * reach
+        cells.append(_place_cells(layer.synapses, used, relays - used, more))
+        relays, coming = more, _relay_spikes(info, decay, arrival if not current else None, coming)
         weights.append(_check_weights(layer, full))
     if model.is_recurrent:
         weights += _place_recurrent(model, info)
@@ -341,23 +364,41 @@ def place_model(
     return PlacedModel(weights, delays, cells, factors, levels, settings, reasons, tuple(notes))
 
 
-def _place_cells(synapses: Synapses, has_bias: bool, has_relay: bool) -> NDArray[np.int32] | None:
-    """Number the cells of a projection with its biases; the neuron for biases stays as it is."""
+def _usual_weight(weights: Array | csr_array) -> float:
+    """Find the weight up to which levels of a device are of use: few are beyond."""
+    own = weights.data if isinstance(weights, csr_array) else weights[weights != 0]
+    if not own.size or not own.any():
+        return DRIVE
+    return float(min(abs(own).max(), USUAL * np.sqrt(np.square(own).mean())))
+
+
+def _place_cells(synapses: Synapses, used: int, unused: int, more: int) -> NDArray[np.int32] | None:
+    """Number the cells of a projection with its biases; what drives neurons for biases is fixed.
+
+    Args:
+        synapses: The synapses.
+        used: How many neurons, or channels, before bring the bias.
+        unused: How many more there are.
+        more: How many neurons after stand for biases.
+    """
     cells, bias = synapses.cells, synapses.bias_cells
-    if cells is None and not has_relay:
+    if cells is None and not unused and not more:
         return None
     if cells is None:
         cells = np.arange(synapses.weights.size, dtype=np.int32)
         if isinstance(synapses.weights, np.ndarray):
             cells = cells.reshape(synapses.weights.shape)
-    if has_bias:
-        own = np.arange(synapses.weights.shape[1], dtype=np.int32) if bias is None else bias
-        own = own + cells.max() + 1
-        cells = np.append(cells, own) if cells.ndim == 1 else np.vstack([cells, own])
-    if has_relay and cells.ndim == 1:
-        cells = np.append(cells, np.int32(-1))
-    elif has_relay:
-        cells = np.hstack([cells, np.full((len(cells), 1), -1, np.int32)])
+    own = np.arange(synapses.weights.shape[1], dtype=np.int32) if bias is None else bias
+    fixed = np.full(more, -1, np.int32)
+    if cells.ndim == 2:
+        cells = np.pad(cells, ((0, 0), (0, more)), constant_values=-1)
+    for number in range(used + unused):
+        row = own + cells.max() + 1 if number < used else own[:0]
+        if cells.ndim == 1:  # in the order of the synapses that there are
+            cells = np.concatenate([cells, row, fixed])
+        else:
+            missing = np.full(len(own) - len(row), -1, np.int32)
+            cells = np.vstack([cells, np.concatenate([row, missing, fixed])])
     return cells
 
 
@@ -383,20 +424,27 @@ def _lay_out(
     return None, matrix.toarray(), full
 
 
-def _add_row(full: Array | csr_array, row: Array) -> Array | csr_array:
-    if isinstance(full, np.ndarray):
-        return np.vstack([full, row])
-    # Zeros are synapses as well.
-    places = np.zeros(row.size, np.int32), np.arange(row.size, dtype=np.int32)
-    return vstack([full, csr_array((row, places), (1, row.size))], "csr")
+def _add_relays(full: Array | csr_array, row: Array, used: int, corner: Array) -> Array | csr_array:
+    """Add what leads from neurons that stand for biases, and to those after that do.
 
-
-def _add_corner(full: Array | csr_array, weight: float) -> Array | csr_array:
-    """Add one more neuron, to which the last one alone leads."""
-    column = csr_array(([weight], ([full.shape[0] - 1], [0])), (full.shape[0], 1))
+    Args:
+        full: Synapses of the model, `(n_pre, n_post)`.
+        row: What each of the first ones brings to the model's neurons, `(n_post,)`.
+        used: How many they are.
+        corner: From all of them to those after, `(relays, more)`.
+    """
+    relays, more = corner.shape
     if isinstance(full, np.ndarray):
-        return np.hstack([full, column.toarray()])
-    return hstack([full, column], "csr")
+        rows = np.zeros((relays, row.size))
+        rows[:used] = row
+        return np.block([[full, np.zeros((len(full), more))], [rows, corner]])
+    places = np.indices((used, row.size)).reshape(2, -1)  # zeros are synapses as well
+    own = csr_array((np.tile(row, used), places), (relays, row.size))
+    stacked = vstack([full, own], "csr")
+    if not more:
+        return stacked
+    empty = csr_array((full.shape[0], more))
+    return hstack([stacked, vstack([empty, csr_array(corner)])], "csr")
 
 
 def place_delays(
@@ -490,17 +538,19 @@ def weight_factor(layer: Layer, dt: float, current: bool, late: bool) -> Array:
     return np.asarray(charge * reach / (decay if late else 1.0))
 
 
-def _relay_rate(info: DeviceInfo, decay: float) -> float:
-    """Find how often a neuron that is driven by `DRIVE` fires in a step."""
+def _relay_spikes(info: DeviceInfo, decay: float, arrival: Arrival | None, charge: Array) -> Array:
+    """Let a nominal neuron that stands for a bias run; charge and spikes are of each step."""
     neuron = NominalNeuron(
         decay,
         info.neuron.assumed_reset,
-        info.timing.layer or "same_step",
-        clears_events=info.timing.hard_reset_clears_events is not False,
+        arrival or "same_step",
+        # What a synapse holds outlasts a reset.
+        clears_events=info.timing.hard_reset_clears_events is not False
+        and info.neuron.setting("synapse") is None,
         most=info.neuron.spikes_per_step,
         refractory=info.neuron.refractory or 0,
     )
-    return min(DRIVE, neuron.highest_rate) if neuron.most > 1 else neuron.highest_rate
+    return simulate(neuron, charge).spikes
 
 
 def _choose_settings(

@@ -86,8 +86,7 @@ def return_graph(
             matrix = csr_array(matrix)
         level, row = placed.levels[number], np.zeros(size[1])
         if level:
-            last = matrix[[-1], : size[1]]
-            row = (last if isinstance(last, np.ndarray) else last.toarray())[0] * level / scale
+            row = np.asarray(matrix[size[0] :, : size[1]].sum(axis=0)) * level / scale
         wanted = scale_targets(matrix[: size[0], : size[1]], 1 / scale)
         ways = [(layer.way, wanted, row)]
         if layer.recurrent is not None:

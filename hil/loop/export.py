@@ -188,7 +188,7 @@ def report_import(
             _compare_scale(layer),
         ]
         if layer.synapses.bias is not None:
-            source = "an input that is always on" if number == 0 else "a neuron more, always firing"
+            source = "an input that is always on" if number == 0 else "neurons that always fire"
             late = "none" if number == 0 else f"they begin {number} steps late"
             rows.append(Row(layer.name, "biases", "of each neuron", "none", source, late, None))
         if layer.synapses.longest:

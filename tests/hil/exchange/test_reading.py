@@ -298,3 +298,37 @@ def test_one_neuron_is_that_of_other_simulators(
     if membrane is not None:
         after = np.where(fired > 0, 0, seen).reshape(-1)
         np.testing.assert_allclose(after[1:], membrane[:-1], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("is_current", [True, False])
+@pytest.mark.parametrize("reset", ["soft", "hard"])
+@pytest.mark.parametrize("levels", ["", "&weight_bits=5"])
+def test_neurons_for_biases_fire_as_reckoned_and_need_no_range(
+    tmp_path: Path, is_current: bool, reset: str, levels: str
+) -> None:
+    matrices = [0.2 * RNG.normal(size=size) for size in ((3, 30), (30, 20), (20, 2))]
+    nodes = [(affine(w, 0.05 * RNG.normal(size=len(w.T))), lif(len(w.T))) for w in matrices]
+    found = model.read_model(str(chain(tmp_path / "m.nir", *sum(nodes, ()))))
+    address = f"emulator:ideal?reset={reset}"
+    with drivers.open(address + levels) as device:
+        on = model.place_model(found, device.info, model.NetworkInput(is_current, 1.0), 0.9)
+    sizes = (4, *(matrix.shape[1] for matrix in on.weights))
+    always = np.array([0, 0, 0, 1.0])
+    if is_current:
+        stimulus = Stimulus.current(always[None], steps=100)
+    else:
+        stimulus = Stimulus.spikes(np.tile(always, (100, 1)), steps=100)
+    with drivers.open(address) as device:
+        scales = [float(abs(matrix).max()) for matrix in on.weights]
+        device.configure(drivers.Network.feed_forward(sizes, scales, settings=on.settings))
+        for projection, matrix in enumerate(on.weights):
+            device.write_weights(projection, np.asarray(matrix))
+        probes = [drivers.Probe(layer, "spikes") for layer in (1, 2)]
+        seen = device.run(stimulus, probes, trial=0)
+    for probe, own, level in zip(probes, (30, 20), on.levels[1:], strict=True):
+        rates = seen.samples[probe][50:, 0, own:].mean(axis=0)
+        np.testing.assert_allclose(rates, level, atol=0.021)  # a spike of fifty steps
+        assert level > 0.3
+    if levels:
+        kept = abs(on.weights[1][:30, :20])
+        assert abs(on.weights[1]).max() < 1.5 * kept.max()  # one neuron would take five times that
