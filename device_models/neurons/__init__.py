@@ -130,6 +130,8 @@ class NeuronModel:
         level: Nominal membrane at which a neuron fires, in SI units.
         initial: Brian2 expressions of variables that do not start a trial at 0.
         refractory: The parameter that is the refractory time; None when there is none.
+        is_leaky: Whether a membrane leaks by its time constant up to the threshold, and its
+            refractory time alone keeps it from firing again.
         synapse: The parameter that is the time constant of a synaptic current which decays
             exponentially and brings the weight of an event in total; None for any other synapse.
         update: Brian2 statements of one time step, for a neuron in discrete time; its equations
@@ -157,6 +159,7 @@ class NeuronModel:
     level: Number = 1.0
     initial: Mapping[str, str] = field(default_factory=dict)
     refractory: Text | None = None
+    is_leaky: bool = True
     synapse: Text | None = None
     update: str | None = None
     weight_unit: Number = 0.0

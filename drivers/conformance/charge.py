@@ -104,20 +104,23 @@ class ChargeLadder:
         self.layer, self.settings = layer, settings or {}
         self._part: float | None = None
 
-    def charges(self, harness: Harness, before: float = 0.0, wait: int = 0) -> FiringCharges:
+    def charges(
+        self, harness: Harness, before: float = 0.0, wait: int = 0, rest: int = REST
+    ) -> FiringCharges:
         """Find at which charge neurons fire.
 
         Args:
             harness: The device, on which nothing else was mapped since this was first asked.
             before: A charge that comes first, in thresholds.
             wait: How many steps before.
+            rest: Steps of the run beside those that it takes to reach the layer.
 
         Raises:
             NotApplicable: When the device, which takes more than constant currents, cannot be
                 asked.
         """
         info, kind = harness.info, harness.event_kind
-        steps = self.layer - 1 + wait + REST + self.layer * steps_of_inflow(info)
+        steps = self.layer - 1 + wait + rest + self.layer * steps_of_inflow(info)
         skip_if(steps > info.capacity.steps, "runs are too short")
         if self._part is None:
             self._part = self._write(harness)

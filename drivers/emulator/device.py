@@ -258,7 +258,9 @@ def device_info(chip: Chip, name: str, exponent: int | None = None) -> DeviceInf
     unit = UNITS.get(model.unit, model.unit) or "LSB"
     roles = _roles(model)
     # A neuron in discrete time adds what came in a step before the test of the step after.
-    arrival: Arrival = "next_step" if model.update else "end_of_step"
+    arrival: Arrival | None = "next_step" if model.update else "end_of_step"
+    if len(model.receivers) > 1:  # a conductance, which acts over several steps
+        arrival = None
     settings = tuple(
         Setting(
             name=p.setting,
@@ -301,7 +303,9 @@ def device_info(chip: Chip, name: str, exponent: int | None = None) -> DeviceInf
             settings=settings,
             reset="hard" if chip.reset == "hard" else "soft",
             refractory=_refractory(chip),
-            decay=math.exp(-chip.dt / chip.parameters[model.time_constant]),
+            decay=math.exp(-chip.dt / chip.parameters[model.time_constant])
+            if model.is_leaky
+            else None,
         ),
         weights=(_weight_format(model, levels, exponent),),
         offers=_offers(chip.nonidealities.adc),
@@ -349,7 +353,7 @@ def _refractory(chip: Chip) -> int | None:
     """Steps without input after that of a spike; a model may still let events through in them."""
     name = chip.model.refractory
     within_a_step = name is None or chip.parameters[name] <= chip.dt
-    return 0 if within_a_step else None
+    return 0 if within_a_step and chip.model.is_leaky else None
 
 
 def _roles(model: NeuronModel) -> dict[str, Role]:

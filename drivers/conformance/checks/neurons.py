@@ -59,7 +59,9 @@ ROUGH_MOST = 1.6  # of neurons that may differ
 def neurons_fire_at_the_stated_threshold(harness: Harness) -> None:
     """The drive that makes neurons fire now and then is a share of the threshold a step."""
     drive = harness.working_share * harness.group * harness.full_scale * harness.amplitude
-    if not NOW_AND_THEN[0] - harness.residual <= drive <= NOW_AND_THEN[1]:
+    # Nobody can say how hard a neuron is driven that leaks in no stated way.
+    most = math.inf if harness.info.neuron.decay is None else NOW_AND_THEN[1]
+    if not NOW_AND_THEN[0] - harness.residual <= drive <= most:
         raise Failed(f"it takes {drive:.2g} thresholds a step to fire now and then, not about 0.25")
 
 
@@ -118,8 +120,11 @@ def reset_is_as_stated(harness: Harness) -> None:
         return
     harness.clear(view.depth)
     harness.write(np.eye(harness.neurons))
-    strong = harness.everything(steps=max(harness.steps, view.offer.every))
-    grown = float(np.median(last_membranes(harness, view, strong)))
+    # The last step may be that of a spike, before which a membrane may rise steeply.
+    every = view.offer.every
+    lengths = {max(harness.steps - late * every, every) for late in range(LATEST)}
+    last = [last_membranes(harness, view, harness.everything(steps=n)) for n in lengths]
+    grown = min(float(np.median(each)) for each in last)
     if grown > GROWN * DRIVE:
         raise Failed(
             f"reset is stated as hard, but membranes grow to {grown:.2f} thresholds under "
@@ -244,7 +249,9 @@ def a_random_network_does_as_predicted(harness: Harness) -> None:
     is_known = is_plain and None not in (neuron.reset, neuron.decay)
     most = (MOST if is_exact else ROUGH_MOST) if is_known else math.inf
     told: list[str] = []
-    asked = [(1, kind) for kind in kinds] + [(2, kinds[-1])] * (harness.info.capacity.layers > 1)
+    asked = [(1, kind) for kind in kinds]
+    if harness.info.capacity.layers > 1 and (neuron.decay or not _acts_slowly(harness)):
+        asked.append((2, kinds[-1]))
     for depth, kind in asked:
         try:
             comparison = compare_random_network(harness, depth, kind)
@@ -281,6 +288,9 @@ TOO_LITTLE, LEFT = 0.6, 0.45
 # How far a time constant that charges tell may be from what is stated, as a factor: of neurons that
 # are all alike, and of others.
 LEAK_FACTOR, ROUGH_FACTOR = 1.5, 3.0
+# Why charges of two steps tell no leak, and those of one no threshold.
+SLOWLY = "an event acts over several steps"
+SOON = 2  # steps in which an event acts that does so at once
 # Values of a setting that are told apart, as a factor.
 DISTINCT = 1.15
 # Drive, in thresholds a step, under which a neuron fires as often as it can.
@@ -304,6 +314,9 @@ def a_threshold_makes_neurons_fire(harness: Harness) -> None:
         off = (UNIFORM_OFF if charges.spread < SPREAD else SPREAD_OFF) + charges.error
         if not low * (1 - off) <= charges.median <= high * (1 + off):
             flows = charges.median > high and harness.info.neuron.setting("synapse") is None
+            if flows and _acts_slowly(harness):
+                told.append(SLOWLY)
+                continue
             raise Failed(
                 f"it takes {charges.median:.2f} thresholds in one step to make neurons of layer "
                 f"{layer} fire, not {low:.2f}{f' to {high:.2f}' if high > low else ''}"
@@ -368,6 +381,18 @@ def _is_uniform(harness: Harness, at_most: float = math.inf, spread: float = SPR
     except NotApplicable:
         return False
     return charges is not None and charges.spread < spread and charges.median <= at_most
+
+
+def _acts_slowly(harness: Harness) -> bool:
+    """Tell whether info leaves open how events act, and it takes more of them to act soon."""
+    if None not in (harness.info.timing.input, harness.info.neuron.decay):
+        return False
+    ladder = ChargeLadder()
+    try:
+        soon = ladder.charges(harness, rest=SOON).median
+        return soon > DISTINCT * ladder.charges(harness).median
+    except NotApplicable:
+        return True
 
 
 def _count_reset_steps(harness: Harness) -> int:
@@ -480,4 +505,6 @@ def _check_leak(
     left = float(np.clip((alone.median - after.median) / first, 1e-3, 1 - 1e-3)) ** (1 / wait)
     factor = LEAK_FACTOR if alone.spread < SPREAD else ROUGH_FACTOR
     if not 1 / factor < math.log(left) / math.log(stated) < factor:
+        flows = harness.info.neuron.setting("synapse") is not None
+        skip_if(flows or _acts_slowly(harness), SLOWLY)
         raise Failed(f"{told}, but {left:.3f} of a membrane is left after a step, not {stated:.3f}")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import drivers
-from device_models import profiles
+from device_models import neurons, profiles
 from drivers import Device, ProbeOffer, WeightFormat
 from drivers.conformance import CHECKS, Check, Harness, Outcome, run_check
 from drivers.session import Recorded
@@ -88,6 +88,22 @@ def test_emulated_chips_pass(chip: str) -> None:
     left_out = () if chip == MORE_CHIPS[0] else LONG
     not_applicable = passes(lambda: drivers.open(f"emulator:{chip}"), *left_out)
     assert len(not_applicable) <= 17 + len(GRAPHS), not_applicable
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("neuron", neurons.names())
+@pytest.mark.parametrize("profile", ["ideal", "mixed-signal"])
+def test_every_neuron_passes(profile: str, neuron: str) -> None:
+    passes(lambda: drivers.open(f"emulator:{profile}?neuron={neuron}"), *LONG)
+
+
+def test_info_leaves_open_what_does_not_hold_of_a_neuron() -> None:
+    with (
+        drivers.open("emulator:ideal?neuron=izhikevich") as curved,
+        drivers.open("emulator:ideal?neuron=lif-cond-exp") as conducting,
+    ):
+        assert (curved.info.neuron.decay, curved.info.neuron.refractory) == (None, None)
+        assert (conducting.info.timing.input, conducting.info.timing.layer) == (None, None)
 
 
 def test_every_profile_is_among_those_that_pass() -> None:
