@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, hstack, vstack
+from scipy.sparse import csr_array
 
 from drivers import Capacity, DeviceInfo, Role
 from drivers.errors import FileFormatError
@@ -23,8 +23,17 @@ from drivers.files.bounded import parse_json
 from hil.exchange.graph import Layer, read_layers
 from hil.exchange.nir_file import NirRefusal, read_graph
 from hil.exchange.node_kinds import KINDS
+from hil.exchange.relays import (
+    DRIVE,
+    LEAST_DRIVE,
+    MOST_RELAYS,
+    RELAY_STEPS,
+    add_relays,
+    simulate_relays,
+    usual_weight,
+)
 from hil.exchange.synapses import Synapses, scale_targets
-from hil.learning.nominal_neuron import Arrival, NominalNeuron, held_current, simulate
+from hil.learning.nominal_neuron import held_current
 from hil.reasons import Reason, because
 
 SHORTEST_STEP, LONGEST_STEP = 1e-9, 1e3  # seconds
@@ -79,7 +88,7 @@ class Model:
         wanted = DRIVE if self.has_relay(number + 1) else 0.0
         if bias is not None:
             wanted = max(wanted, float(abs(bias * factor).max()))
-        room = _usual_weight(scale_targets(after.synapses.weights, factor))
+        room = usual_weight(scale_targets(after.synapses.weights, factor))
         return int(np.clip(math.ceil(wanted / room), 1, MOST_RELAYS))
 
     @property
@@ -232,11 +241,6 @@ def _read_notes(metadata: Mapping[str, Any]) -> dict[str, Any]:
 Array = NDArray[Any]
 Matrix = NDArray[np.float32]
 Placed: TypeAlias = "Matrix | csr_array"
-DRIVE = 1.5  # thresholds in a step, by which a neuron that stands for a bias fires as it can
-LEAST_DRIVE = 0.75  # by which it fires at a rate that is still sure
-MOST_RELAYS = 16  # neurons of a layer that stand for biases
-RELAY_STEPS = 200  # in which it is seen how often these fire
-USUAL = 3.0  # root mean squares of weights, up to which levels of a device are of use
 APART = 1e-3  # share by which time constants of one network may differ
 GREATEST = 1e6  # thresholds, as a weight
 SILENT = 0.01  # difference between two decays that is not worth a word
@@ -343,7 +347,7 @@ def place_model(
         full = scale_targets(layer.synapses.weights, factors[-1])
         more, used, reach = model.count_relays(number), 0, held_current(decay) if current else 1.0
         if level:
-            bias, usual = layer.synapses.bias, _usual_weight(full)
+            bias, usual = layer.synapses.bias, usual_weight(full)
             row = np.zeros(full.shape[1]) if bias is None else bias * factors[-1] / level
             used = int(np.clip(math.ceil(abs(row).max() / usual), 1, relays))
             passed = level * relays * (decay if late else reach)
@@ -351,10 +355,13 @@ def place_model(
             if info.weight_format(number).levels is not None:
                 wanted = min(wanted, max(usual, LEAST_DRIVE / passed))
             corner = np.full((relays, more), wanted)
-            full = _add_relays(full, row / used, used, corner)
+            full = add_relays(full, row / used, used, corner)
             coming = coming * corner.sum(axis=0).max(initial=0) * reach
         cells.append(_place_cells(layer.synapses, used, relays - used, more))
-        relays, coming = more, _relay_spikes(info, decay, arrival if not current else None, coming)
+        relays, coming = (
+            more,
+            simulate_relays(info, decay, arrival if not current else None, coming),
+        )
         weights.append(_check_weights(layer, full))
     if model.is_recurrent:
         weights += _place_recurrent(model, info)
@@ -362,14 +369,6 @@ def place_model(
     delays = place_delays(model, weights, info.capacity)
     notes += _describe_rounding(model)
     return PlacedModel(weights, delays, cells, factors, levels, settings, reasons, tuple(notes))
-
-
-def _usual_weight(weights: Array | csr_array) -> float:
-    """Find the weight up to which levels of a device are of use: few are beyond."""
-    own = weights.data if isinstance(weights, csr_array) else weights[weights != 0]
-    if not own.size or not own.any():
-        return DRIVE
-    return float(min(abs(own).max(), USUAL * np.sqrt(np.square(own).mean())))
 
 
 def _place_cells(synapses: Synapses, used: int, unused: int, more: int) -> NDArray[np.int32] | None:
@@ -422,29 +421,6 @@ def _lay_out(
     full = np.full(matrix.shape, -1, np.int32)
     full[pre, post] = cells
     return None, matrix.toarray(), full
-
-
-def _add_relays(full: Array | csr_array, row: Array, used: int, corner: Array) -> Array | csr_array:
-    """Add what leads from neurons that stand for biases, and to those after that do.
-
-    Args:
-        full: Synapses of the model, `(n_pre, n_post)`.
-        row: What each of the first ones brings to the model's neurons, `(n_post,)`.
-        used: How many they are.
-        corner: From all of them to those after, `(relays, more)`.
-    """
-    relays, more = corner.shape
-    if isinstance(full, np.ndarray):
-        rows = np.zeros((relays, row.size))
-        rows[:used] = row
-        return np.block([[full, np.zeros((len(full), more))], [rows, corner]])
-    places = np.indices((used, row.size)).reshape(2, -1)  # zeros are synapses as well
-    own = csr_array((np.tile(row, used), places), (relays, row.size))
-    stacked = vstack([full, own], "csr")
-    if not more:
-        return stacked
-    empty = csr_array((full.shape[0], more))
-    return hstack([stacked, vstack([empty, csr_array(corner)])], "csr")
 
 
 def place_delays(
@@ -536,21 +512,6 @@ def weight_factor(layer: Layer, dt: float, current: bool, late: bool) -> Array:
     decay = np.exp(-dt / neurons.tau)
     reach = np.array([held_current(d) for d in decay])
     return np.asarray(charge * reach / (decay if late else 1.0))
-
-
-def _relay_spikes(info: DeviceInfo, decay: float, arrival: Arrival | None, charge: Array) -> Array:
-    """Let a nominal neuron that stands for a bias run; charge and spikes are of each step."""
-    neuron = NominalNeuron(
-        decay,
-        info.neuron.assumed_reset,
-        arrival or "same_step",
-        # What a synapse holds outlasts a reset.
-        clears_events=info.timing.hard_reset_clears_events is not False
-        and info.neuron.setting("synapse") is None,
-        most=info.neuron.spikes_per_step,
-        refractory=info.neuron.refractory or 0,
-    )
-    return simulate(neuron, charge).spikes
 
 
 def _choose_settings(
