@@ -243,9 +243,12 @@ def test_a_table_of_many_columns_takes_time_by_their_number(kind: str) -> None:
         frame = pd.DataFrame(dict(zip(map(str, range(columns)), x, strict=True)))
         frame = frame.rename(columns=lambda name: f"c{name}").assign(label=[0, 1, 0, 1])
         getattr(frame, f"to_{kind}")(f"wide.{kind}", index=False)
-        start = time.process_time()
-        assert read(f"{kind}:wide.{kind}")["x_train"].shape == (4, columns)
-        return time.process_time() - start
+        times = []
+        for _ in range(3):  # one may meet a collection of all that other tests left
+            start = time.process_time()
+            assert read(f"{kind}:wide.{kind}")["x_train"].shape == (4, columns)
+            times.append(time.process_time() - start)
+        return min(times)
 
     seconds(10)
     assert seconds(6000) < 20 * seconds(600) + 0.3
