@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -247,11 +247,7 @@ class Chip:
         if self.circuit is None or self._engines is None:
             raise ValueError("the chip has no network yet: call configure first")
         circuit, engines, temporal = self.circuit, self._engines, self.nonidealities.temporal
-        counted = self._counted
-        recorded = [
-            r._replace(reduce="none") if (r.quantity, r.reduce) == ("spikes", "last") else r
-            for r in requests
-        ]  # of the last spikes, all
+        counted, recorded = self._counted, [*map(_keep_raster, requests)]
         begun = engines.steps if carry else 0
         recorders = {
             kept: self._make_recorder(kept, steps, batch, names, begun)
@@ -277,16 +273,11 @@ class Chip:
             supply=supply_factor(self.seed, temporal.wander, temporal.wander_seconds, self.clock),
         )
         engines.run(run, carry)
-        if self.nonidealities.programming.run_seconds:
-            self.wait(self.nonidealities.programming.run_seconds)
-        answers = []
-        for request, kept in zip(requests, recorded, strict=True):
-            samples: NDArray[Any] = recorders[kept].samples
-            if request.quantity == "spikes" and request.reduce == "last":
-                samples = samples[-1]
-            elif request.quantity == "spikes" and request.reduce == "mean":
-                samples = samples.astype(np.float32) / steps
-            answers.append(samples)
+        self.wait(self.nonidealities.programming.run_seconds)
+        answers = [
+            _reduce_spikes(request, recorders[kept].samples, steps)
+            for request, kept in zip(requests, recorded, strict=True)
+        ]
         return recorders[counted].samples, answers
 
     def _make_recorder(
@@ -341,3 +332,18 @@ class Chip:
         """Tell whether time alone changes what the chip does."""
         stored, temporal = self.nonidealities.programming, self.nonidealities.temporal
         return bool(stored.drift or stored.retention or temporal.wander)
+
+
+def _keep_raster(request: RecordingRequest) -> RecordingRequest:
+    """Choose what to record for a request: of the last spikes, all."""
+    last = request.quantity == "spikes" and request.reduce == "last"
+    return request._replace(reduce="none") if last else request
+
+
+def _reduce_spikes(
+    request: RecordingRequest, samples: NDArray[np.generic], steps: int
+) -> NDArray[np.generic]:
+    """Answer a request from what was recorded for it."""
+    if request.quantity == "membrane" or request.reduce == "none":
+        return samples
+    return samples[-1] if request.reduce == "last" else samples.astype(np.float32) / steps

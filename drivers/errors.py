@@ -137,12 +137,15 @@ def parse_number(
     """
     if name not in options:
         return default
-    with suppress(ValueError):
-        number = kind(options[name])
-        if allowed[0] <= float(number) <= allowed[1]:  # type: ignore[arg-type]  # NaN is not
-            return number
+    text = options[name]
+    # Python's own would take 1_000 and other alphabets.
+    if kind is not int or re.fullmatch("-?[0-9]+", text):
+        with suppress(ValueError):
+            number = kind(text)
+            if allowed[0] <= number <= allowed[1]:  # type: ignore[operator]  # NaN is not
+                return number
     what, (least, most) = "a whole number" if kind is int else "a number", allowed
-    raise SettingError(f"option {name} = {options[name]}: give {what} from {least} to {most}")
+    raise SettingError(f"option {name} = {text}: give {what} from {least} to {most}")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

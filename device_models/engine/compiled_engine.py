@@ -20,7 +20,7 @@ from device_models.engine.circuit import ChipRun, Circuit, DelayedSynapses
 from device_models.engine.in_flight import InFlight, current_slopes
 from device_models.engine.kernel import kernel_arguments, write_kernel
 from device_models.engine.model_code import ModelCode
-from device_models.generators import sequence
+from device_models.generators import Noise
 from device_models.readout import REDUCTIONS, MembraneRecorder, Raster, Recorder, SpikeCounts
 from machine_code import CompiledFunction, Function
 
@@ -243,8 +243,7 @@ class CompiledEngine:
         for kind, name in enumerate(KINDS):
             first = int(name != "spike_loss" or self._in_flight.spikes is None)
             for layer in range(first, len(keys) if getattr(self._chip.temporal, name) else 0):
-                seed = sequence(*run.trial, name, layer)  # as `Noise` has it
-                keys[layer, kind] = seed.generate_state(1, np.uint64)[0]
+                keys[layer, kind] = Noise(*run.trial, name, layer).key[0]
         return keys
 
     def _spike_arguments(self) -> dict[str, Any]:

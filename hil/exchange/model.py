@@ -358,10 +358,8 @@ def place_model(
             full = add_relays(full, row / used, used, corner)
             coming = coming * corner.sum(axis=0).max(initial=0) * reach
         cells.append(_place_cells(layer.synapses, used, relays - used, more))
-        relays, coming = (
-            more,
-            simulate_relays(info, decay, arrival if not current else None, coming),
-        )
+        coming = simulate_relays(info, decay, None if current else arrival, coming)
+        relays = more
         weights.append(_check_weights(layer, full))
     if model.is_recurrent:
         weights += _place_recurrent(model, info)

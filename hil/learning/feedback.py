@@ -186,8 +186,7 @@ def kolen_pollack_gradients(
         name = f"{RECURRENT}{route.target}"
         if route.source == route.target and name in state and gradient is not None:
             whole = gradient.copy()
-            if observation.pulls:
-                homeostasis.add_pull(whole, observation, route)
+            homeostasis.add_pull(whole, observation, route)
             changes[name] = route.wiring.as_matrix(whole).T
     return changes
 

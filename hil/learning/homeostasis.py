@@ -33,6 +33,8 @@ def add_pull(gradient: Matrix, observation: Observation, route: Route) -> None:
 
     The mean is over the batch, so it is one outer product.
     """
+    if route.target > len(observation.pulls):
+        return
     before = observation.activity[route.source - 1] if route.source else observation.inputs
     route.wiring.add_outer(gradient, before.mean(axis=0), observation.pulls[route.target - 1])
 
@@ -45,5 +47,5 @@ def add(gradients: Gradients, observation: Observation) -> None:
         observation: Has the pulls, and the activity of each layer.
     """
     for own, route in zip(gradients, observation.connections, strict=True):
-        if own is not None and route.target <= len(observation.pulls):
+        if own is not None:
             add_pull(own, observation, route)

@@ -72,7 +72,6 @@ class SupervisedDevice:
         self._before = None if series is None else deque[tuple[Stimulus, int]](maxlen=series + 1)
         self._is_lost = False
         self._device, self._network, self.clock = device, network, Clock()
-        self._line = device.transfer_seconds, device.transfer_bytes  # after the last request
         self.costs, self.stored = Costs.none(network.shapes), list[Matrix]()
         self._perform(device.configure, network)
         self.stored = [np.zeros(shape, np.float32) for shape in network.shapes]
@@ -174,7 +173,8 @@ class SupervisedDevice:
 
     def _perform(self, request: Callable[..., Answer], *args: Any, **options: Any) -> Answer:
         """Ask the device, count the time, and ask again where it lost its network meanwhile."""
-        restarts, started, (line, sent) = 0, time.perf_counter(), self._line
+        device, restarts = self._device, 0
+        started, line, sent = time.perf_counter(), device.transfer_seconds, device.transfer_bytes
         try:
             while True:
                 try:
@@ -191,10 +191,9 @@ class SupervisedDevice:
                         ) from None
         finally:
             lasted = time.perf_counter() - started
-            self._line = self._device.transfer_seconds, self._device.transfer_bytes
-            transfer = min(max(0.0, self._line[0] - line), lasted)
+            transfer = min(max(0.0, device.transfer_seconds - line), lasted)
             self.clock.transfer += transfer
-            self.costs.usage.line_bytes += max(0, self._line[1] - sent)
+            self.costs.usage.line_bytes += max(0, device.transfer_bytes - sent)
             self.clock.device += lasted - transfer
 
     def _bring_back(self) -> None:

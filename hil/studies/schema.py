@@ -83,7 +83,7 @@ class Campaign(Section):
     most: int = Field(0, ge=0, description="Most neurons or synapses of a place; 0 for all.")
 
     @model_validator(mode="after")
-    def _possible(self) -> Campaign:
+    def _check_value(self) -> Campaign:
         low, high = VALUES.get(self.kind, FACTOR)
         if not low <= self.value <= high:
             raise ValueError(f"value = {self.value:g} of {self.kind}: give {low:g} to {high:g}")

@@ -172,7 +172,7 @@ class Observer:
             if self.estimator.reading == "nothing" and shown:
                 shown.append(UNSEEN)
             elif plan.fitted is not None:
-                same = plan.fitted is plan.membranes[-1]
+                same = plan.fitted == plan.membranes[-1]
                 shown.append(layers[-1] if same else self._read(readout, plan.fitted))
             estimates, held = self._estimation.estimate(
                 stimulus, inputs, stored, shown, self.estimator, self.held

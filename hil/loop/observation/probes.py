@@ -105,8 +105,6 @@ def plan_probes(config: Config, info: DeviceInfo, depth: int, traced: bool) -> P
     if hidden and output and shows and is_rate and not by_spikes and reading != "nothing":
         spaced = max(output.every, every if reading == "samples" else 1)
         fitted = whole if traced else _probe(depth, output, spaced, reading)
-        if fitted == last:
-            fitted = last
     if fitted is None and reading != "nothing":
         candidates = candidates[:1]
     return ProbePlan(

@@ -68,9 +68,9 @@ def test_a_value_that_a_kind_cannot_have_is_refused_before_any_trial(
 ) -> None:
     settings = {"mode": "campaign", "campaign": {"kind": kind, "value": value}}
     factor = {"levels": [{"label": "it", "set": settings}]}
-    found = build({"version": 1, "name": "mine", "factors": {"fault": factor}})
+    study = build({"version": 1, "name": "mine", "factors": {"fault": factor}})
     with pytest.raises(ValueError, match=kind):
-        check(found)
+        check(study)
 
 
 def test_a_kind_that_the_device_has_not_is_an_outcome_with_its_error(

@@ -16,10 +16,10 @@ from hil.studies.trial import evaluate
 
 def serve(place: Path, learning: str) -> Outcome:
     """Measures of 6 batches of 20, with calls of 2 steps from 3 batches each."""
-    found = loader.build(loader.read(place / "study.toml"), budget="small")
+    study = loader.build(loader.read(place / "study.toml"), budget="small")
     service = {"learning": learning, "runs": 6, "day": 3, "steps": 2, "batches": 3}
-    settings = {**list_cells(found)[0].settings, "mode": "service", "service": service}
-    source, trial = make_jobs(found, list_units(found)[0], settings)
+    settings = {**list_cells(study)[0].settings, "mode": "service", "service": service}
+    source, trial = make_jobs(study, list_units(study)[0], settings)
     return evaluate(trial, evaluate(source)[1])[0]
 
 
