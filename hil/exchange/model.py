@@ -244,6 +244,7 @@ Placed: TypeAlias = "Matrix | csr_array"
 APART = 1e-3  # share by which time constants of one network may differ
 GREATEST = 1e6  # thresholds, as a weight
 SILENT = 0.01  # difference between two decays that is not worth a word
+SYNAPSE = 2  # steps over which events act on a device that has such synapses, and a model has not
 WHOLE = 1e-3  # of a step, by which a delay may be off a whole number of them without a word
 WITHOUT = "network.delays=0 leaves delays out"
 FEW = 0.25  # share of the pairs of neurons up to which synapses are kept without those in between
@@ -517,7 +518,9 @@ def _choose_settings(
 ) -> tuple[dict[str, float], dict[str, Reason], list[Reason]]:
     """Choose time constants, as settings where the device has them.
 
-    What the model lacks, synapses that act over time and a refractory time, is made short.
+    What the model lacks, synapses that act over time and a refractory time, is made short. A
+    synapse of two steps keeps some of what a hard reset, or a neuron that takes no net inhibition,
+    would throw away.
     """
     settings: dict[str, float] = {}
     reasons: dict[str, Reason] = {}
@@ -536,8 +539,9 @@ def _choose_settings(
         if source.is_current:
             notes.append(because("current"))
     elif synapse is not None:
-        settings[synapse.name] = synapse.minimum
-        reasons[synapse.name] = because("synapse", seconds=synapse.minimum, setting=synapse.name)
+        own = min(max(SYNAPSE * info.timing.dt, synapse.minimum), synapse.maximum)
+        settings[synapse.name] = own
+        reasons[synapse.name] = because("synapse", seconds=own, setting=synapse.name)
     refractory = info.neuron.setting("refractory")
     if refractory is not None and refractory.minimum < refractory.default:
         settings[refractory.name] = refractory.minimum

@@ -264,9 +264,9 @@ def test_what_neurons_of_a_model_lack_is_made_short(tmp_path: Path, profile: str
     with drivers.open(f"emulator:{profile}") as device:
         neuron, own = device.info.neuron, model.NetworkInput(is_current=False, bias=0.0)
         settings = model.place_model(model.read_model(str(path)), device.info, own, 0.9).settings
-    for role in ("synapse", "refractory"):
-        setting = neuron.setting(role)
-        assert setting is not None and settings[setting.name] == setting.minimum < setting.default
+    rests, synapse = neuron.setting("refractory"), neuron.setting("synapse")
+    assert rests is not None and settings[rests.name] == rests.minimum < rests.default
+    assert synapse is not None and settings[synapse.name] == 0.002 < synapse.default  # two steps
 
 
 def test_within_one_spike_of_a_convolutional_network_of_sinabs() -> None:

@@ -52,12 +52,14 @@ def observe(rng: np.random.Generator, *, current: bool) -> Observation:
     )
 
 
+@pytest.mark.parametrize("most", [0, 1 << 24])
 @pytest.mark.parametrize("delays", [None, 2, "own"])
 @pytest.mark.parametrize("settings", RULES, ids=str)
 def test_gradients_are_those_of_a_dense_projection_at_the_synapses(
-    settings: dict[str, Any], delays: Any
+    settings: dict[str, Any], delays: Any, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With zeros elsewhere; the dense ones are held against automatic differentiation."""
+    monkeypatch.setattr("hil.learning.wiring.MOST_PAIRS", most)
     rng = np.random.default_rng(3)
     name, *_ = (settings := dict(settings)).values()
     del settings["name"]
