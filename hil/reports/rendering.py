@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from drivers.files.writing import write_text
 from hil.figures.svg import COLUMN, DARK, LIGHT, Figure
-from hil.plain_text import make_visible, one_line
+from hil.plain_text import make_one_line, make_visible
 from hil.sections import PageSection, Plot
 
 T = TypeVar("T")
@@ -56,9 +56,9 @@ class Attempts:
         try:
             return build()
         except Exception as error:  # whatever a part does wrong, the others are shown
-            reason = one_line(str(error))[:LONGEST]
+            reason = make_one_line(str(error))[:LONGEST]
             self.failed.append(
-                f"{one_line(what)} could not be made: {type(error).__name__} {reason}".rstrip()
+                f"{make_one_line(what)} could not be made: {type(error).__name__} {reason}".rstrip()
             )
             return None
 
