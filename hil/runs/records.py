@@ -318,7 +318,7 @@ def packages() -> dict[str, str]:
 
 @cache
 def _requirements() -> list[str]:
-    """Names of the libraries that an installation without extras brings, as `_normalise` has them."""
+    """Names of the libraries that an installation without extras brings, normalised."""
     from importlib.metadata import requires
 
     lines = (line for line in requires("spikeloop") or () if "extra ==" not in line)
@@ -338,10 +338,8 @@ def _list_libraries() -> dict[str, tuple[str, str, set[str]]]:
         if name and version:
             files = library.read_text("top_level.txt") or library.read_text("RECORD") or ""
             modules = {re.split("[/.]", line, maxsplit=1)[0] for line in files.splitlines()}
-            # The first one is that which is imported.
-            libraries.setdefault(
-                _normalise(name[1]), (name[1].strip(), version[1].strip(), modules)
-            )
+            # Of two the first one is that which is imported.
+            libraries.setdefault(_normalise(name), (name, version, modules))
     return libraries
 
 
