@@ -132,6 +132,14 @@ def test_a_short_signal_is_held_for_longer_however_it_is_given(
         assert variant["encoding"]["hold"] == hold
 
 
+def test_a_network_that_learns_from_few_signals_is_told_the_time_and_remembers_less() -> None:
+    x, y = generator().random((100, 8, 1)), np.arange(100) % 2
+    sets = (SampleSet.of_program(x[:n], y[:n], test=(x, y)) for n in (99, 100))
+    few, many = (suggest_settings(each.size) for each in sets)
+    assert few["encoding"]["time_fields"] and not few["network"]["recurrent"]
+    assert "time_fields" not in many["encoding"] and many["network"]["recurrent"]
+
+
 def test_a_single_channel_needs_no_axis_and_one_of_length_one_says_so() -> None:
     x = generator().random((20, 6)).astype(np.float32)
     expected = data(x, "T")
