@@ -22,7 +22,7 @@ from hil.studies import page
 from hil.studies.folder import Sources
 from hil.studies.plan import Job, list_cells, list_units, make_cell, make_jobs
 from hil.studies.schema import Study, label
-from hil.studies.strategies import check_objectives, sampled_levels
+from hil.studies.strategies import check_objectives, read_sampled_levels
 from hil.studies.tuning import CompassSearch
 from hil.trust import code_of, fingerprints, open_device
 
@@ -160,5 +160,5 @@ def _corners(study: Study) -> list[Cell]:
         values: list[Any] = [label(level) for level in factor.levels]
         if factor.low is not None and factor.high is not None:
             values = [int(v) if factor.whole else v for v in (factor.low, factor.high)]
-        corners += [make_cell(sampled_levels(study, {name: value})) for value in values]
+        corners += [make_cell(read_sampled_levels(study, {name: value})) for value in values]
     return corners
