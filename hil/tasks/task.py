@@ -237,8 +237,9 @@ def suggest_settings(size: Size) -> Sections:
     A small set is learned in small batches, and any set in about 2000 steps at least. Few
     features are shown stronger, beside an input that is always on, as in `yinyang`; few channels of
     signals through receptive fields, for twice as long where they are short. Signals are learned
-    from step by step, by a network that projects to itself. Fewer than 100 are too few to learn
-    from what order means: fewer fields, others of the time, and a plain network generalise better.
+    from step by step, by a network that projects to itself. Of short ones, fewer than 100
+    are too few to learn what order means: fewer fields, others of the time, and a plain network
+    generalise better.
     """
     if size.samples < 1:
         return {}
@@ -253,7 +254,7 @@ def suggest_settings(size: Size) -> Sections:
         elif size.features < FEW:
             hold = 2 if size.steps < LONG else 1
             encoding: dict[str, object] = {"name": "receptive_fields", "gain": 2.0, "hold": hold}
-            if size.samples < FEW_SIGNALS:
+            if size.samples < FEW_SIGNALS and size.steps < LONG:
                 encoding |= {"fields": 5, "time_fields": 16}
                 sections["network"] = {**IN_TIME["network"], "recurrent": False}
             sections["encoding"] = encoding
