@@ -30,7 +30,7 @@ from hil.loop.session import MemorySink, Session, open_deployed
 from hil.runs.folder import BEST, Arrays
 from hil.tasks import ARRAYS, Data, SampleSet
 from hil.tasks.preparation import Preparation, name_classes
-from hil.tasks.task import split_off, suggest_settings
+from hil.tasks.task import FEW_SIGNALS, split_off, suggest_settings
 
 ENDLESS = 1 << 40  # steps of a training whose end nobody knows
 
@@ -188,7 +188,8 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
         stack.enter_context(trust.in_force())
         constant = {"optimiser": {"schedule": "constant"}}
         if is_first:
-            suited = suggest_settings(self._read(x).size)
+            size = self._read(x).size
+            suited = suggest_settings(replace(size, samples=max(size.samples, FEW_SIGNALS)))
             batch = {"training": {"batch": min(len(x), 100)}}
             config = configuration.build(suited, batch, own, constant)
             opened, initial = find_open_settings(own), None
