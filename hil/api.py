@@ -302,7 +302,7 @@ def prepare(
     from hil.config import build
     from hil.loop.defaults import find_open_settings
     from hil.loop.initialisation import start_settings
-    from hil.loop.progress import TrainingProgress, no_watcher
+    from hil.loop.progress import TrainingProgress, ignore_progress
     from hil.loop.session import Session
     from hil.runs import data as run_data
     from hil.runs.folder import Run
@@ -317,7 +317,7 @@ def prepare(
         samples = run_data.samples(Run.open(config.start))
     if samples is not None:
         samples = samples.split(in_order=config.training.carry)
-    watch = watch or no_watcher
+    watch = watch or ignore_progress
     watch(TrainingProgress("reading the samples"))
     data = run_data.load_for(config, samples)
     in_force().check(code_of(config))
@@ -334,7 +334,7 @@ def prepare(
         TrainingProgress("opening the device, and measuring what it does not state (compiles once)")
     )
     session = Session.open(config, data, open_settings, record=record)
-    with session.closed_on_error(unrecorded=True):
+    with session.close_on_error(unrecorded=True):
         run = Run.create(
             None if out is None else Path(out),
             session.config,

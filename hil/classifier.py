@@ -25,12 +25,12 @@ from hil.api import as_layer
 from hil.extensions import Trust, name_objects
 from hil.loop.defaults import find_open_settings
 from hil.loop.evaluation import score_samples
-from hil.loop.progress import display_progress, no_watcher
+from hil.loop.progress import display_progress, ignore_progress
 from hil.loop.session import MemorySink, Session, open_deployed
 from hil.runs.folder import BEST, Arrays
 from hil.tasks import ARRAYS, Data, SampleSet
 from hil.tasks.preparation import Preparation, name_classes
-from hil.tasks.task import split_off, suggest_settings
+from hil.tasks.task import FEW_SIGNALS, split_off, suggest_settings
 
 ENDLESS = 1 << 40  # steps of a training whose end nobody knows
 
@@ -138,7 +138,7 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
             data = replace(data, weights_train=weights)
             with Session.open(config, data, find_open_settings(own), initial=initial) as session:
                 state, _ = session.begin()
-                session.start_training(state, sink, watch or no_watcher).run()
+                session.start_training(state, sink, watch or ignore_progress).run()
         self.steps_, self.estimator_ = 0, state.estimator
         self._keep(session, select_prefix(sink.checkpoint, BEST) or sink.checkpoint)
         return self
@@ -188,7 +188,8 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
         stack.enter_context(trust.in_force())
         constant = {"optimiser": {"schedule": "constant"}}
         if is_first:
-            suited = suggest_settings(self._read(x).size)
+            size = self._read(x).size
+            suited = suggest_settings(replace(size, samples=max(size.samples, FEW_SIGNALS)))
             batch = {"training": {"batch": min(len(x), 100)}}
             config = configuration.build(suited, batch, own, constant)
             opened, initial = find_open_settings(own), None

@@ -14,7 +14,7 @@ from drivers.errors import FileFormatError
 from drivers.files.bounded import DEPTH, parse_toml, read_toml
 from drivers.registry import with_options
 from hil import encodings
-from hil.discovery import Catalogue, absolute_name
+from hil.discovery import Catalogue, make_name_absolute
 from hil.encodings import Encoding
 from hil.learning import losses, rules
 from hil.learning.rule import RuleFamily
@@ -24,7 +24,7 @@ Sections = dict[str, Any]
 # Bounds that nothing sensible meets, so that nothing in float32 overflows.
 Positive = Annotated[float, Field(gt=0, le=1e6)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
-AbsoluteName = Annotated[str, AfterValidator(absolute_name)]
+AbsoluteName = Annotated[str, AfterValidator(make_name_absolute)]
 Whole = Annotated[int, Field(gt=0, le=10**9)]
 # Context of the validation of a configuration that is complete, and whose code may be elsewhere.
 RECORDED = {"recorded": True}
@@ -73,7 +73,7 @@ def complete_by(
             raise ValueError(f"configuration {section}.name = {name!r}: give the name of one")
         if info.context and name not in catalogue.names():
             return value
-        name = absolute_name(name)
+        name = make_name_absolute(name)
         complete = validate_values(
             forbid_other_keys(catalogue.get(name).settings),
             settings,
@@ -333,7 +333,7 @@ def build(*layers: Mapping[str, Any]) -> Config:
     device = asked.get("device")
     calibration = lab.find_calibration(device) if isinstance(device, str) else ""
     own = {"network": {"calibration": calibration}} if calibration else {}
-    where = {"task": tasks.absolute_name(name)}  # so that it is found from elsewhere, too
+    where = {"task": tasks.make_name_absolute(name)}  # so that it is found from elsewhere, too
     tuned = task.by_rule.get(str(rule.get("name")), {}) if isinstance(rule, dict) else {}
     values = merge_layers(NAMES, task.defaults, tuned, own, *layers, where)
     return validate_values(Config, values, places=find_settings)

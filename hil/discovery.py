@@ -19,9 +19,9 @@ from pydantic import BaseModel, ConfigDict
 
 from drivers.errors import nearest
 from hil import extensions
-from hil.extensions import absolute_name
+from hil.extensions import make_name_absolute
 
-__all__ = ["Catalogue", "NoSettings", "check_settings", "nearest", "absolute_name"]
+__all__ = ["Catalogue", "NoSettings", "check_settings", "nearest", "make_name_absolute"]
 
 LONG = 60  # characters of a name that a refusal repeats
 T = TypeVar("T")

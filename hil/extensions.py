@@ -39,13 +39,13 @@ def is_code(name: str) -> bool:
     return _CODE.fullmatch(name) is not None
 
 
-def absolute_name(name: str) -> str:
+def make_name_absolute(name: str) -> str:
     """Give the name that means the same wherever it is used: that of a file is absolute."""
     place, _, attribute = name.rpartition(":")
     return f"{Path(place).absolute()}:{attribute}" if place.endswith(".py") else name
 
 
-def short_name(name: str) -> str:
+def shorten_name(name: str) -> str:
     """Give a name without the folders of its file."""
     place, _, attribute = name.rpartition(":")
     return f"{Path(place).name}:{attribute}" if place.endswith(".py") else name
@@ -114,7 +114,7 @@ def find_code(given: Any) -> frozenset[str]:
     files: set[str] = set()
     for text in texts(given):
         if text.rpartition(":")[0].endswith(".py"):
-            files.add(absolute_name(text))
+            files.add(make_name_absolute(text))
         if ":" in text or find_name(text):  # else no driver of others is loaded
             with suppress(drivers.DeviceError):
                 files.update(drivers.code_of(text))

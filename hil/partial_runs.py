@@ -96,7 +96,7 @@ def choose_kind(info: DeviceInfo, *order: StimulusKind) -> StimulusKind:
     return next(kind for kind in order if kind in info.offers.stimuli)
 
 
-def nearest_full_scale(info: DeviceInfo, projection: int, largest: float) -> float:
+def find_nearest_full_scale(info: DeviceInfo, projection: int, largest: float) -> float:
     """Take the full scale nearest to the largest |weight| that a projection needs."""
     allowed = info.weight_format(projection)
     return float(np.clip(largest, allowed.minimum_full_scale, allowed.maximum_full_scale))
@@ -108,5 +108,5 @@ def check_capacity(device: Device, layers: Sequence[int]) -> None:
     Raises:
         DeviceError: When the device cannot hold it.
     """
-    scales = [nearest_full_scale(device.info, p, 1.0) for p in range(len(layers) - 1)]
+    scales = [find_nearest_full_scale(device.info, p, 1.0) for p in range(len(layers) - 1)]
     device.configure(Network.feed_forward(tuple(layers), tuple(scales)))

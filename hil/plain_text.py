@@ -49,14 +49,14 @@ def _acts(character: str) -> bool:
     return character in _TURNING or unicodedata.category(character) in _NO_TEXT
 
 
-def one_line(text: str) -> str:
+def make_one_line(text: str) -> str:
     """Make one line of a text, for a terminal: `visible`, with white space folded."""
     return make_visible(" ".join(text.split()))
 
 
 def make_label(text: str) -> str:
     """Make a label of a plot of a text: one line, whose middle is left out where it is long."""
-    line = one_line(text)
+    line = make_one_line(text)
     if len(line) > ROOM:
         line = f"{line[: ROOM - 13]}\N{HORIZONTAL ELLIPSIS}{line[-12:]}"
     return line

@@ -33,6 +33,7 @@ WORDS: Mapping[str, str] = {
     "real_targets": "suits real numbers, which are to be learned (regression)",
     "signal": "signals of {steps} steps, each held for {hold}, last {needed}",
     "half_of_steps": "half of the {steps} steps",
+    "eighth_of_steps": "an eighth of the {steps} steps, since the encoding tells the time",
     "given": "{setting} is chosen already",
     # a network to start from
     "model_time": "{seconds:g} s in a model of steps of {dt:g} s",

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 from support.benchmark_programs import loaded
@@ -180,3 +181,17 @@ def test_a_page_that_says_something_else_is_found(figures: ModuleType) -> None:
 
 def test_the_figures_are_measured_where_every_change_passes() -> None:
     assert "python benchmarks/figures.py" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_a_winner_is_predicted_where_features_tell_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of four profiles, one rule suits a third of the chips and the other the rest, by 10."""
+    hard = np.tile([1.0, 0.0, 0.0], 8)
+    index = [f"emulator:{'abcd'[n // 6]}?chip={n}" for n in range(24)]
+    reached = pandas.DataFrame({"one": 80 + 10 * hard, "other": 90 - 10 * hard}, index)
+    loaded("winner").predict_winners(np.stack([hard, np.full(24, np.nan)], 1), reached)
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    blind, sighted = rows[:2], rows[2:]
+    assert {(right, regret) for _, right, _, regret, _ in sighted} == {("24 of 24", "0.0")}
+    assert {(right, regret, most) for _, right, _, regret, most in blind} == {
+        ("16 of 24", "3.3", "10.0")
+    }

@@ -80,13 +80,13 @@ NEW = {
 
         import numpy as np
 
-        from hil.learning.rate_estimators import Estimator, RateEstimate, certain
+        from hil.learning.rate_estimators import Estimator, RateEstimate, doubt_little
 
 
         def estimate(reading):
             '''Squash the mean.'''
             rate = 1 / (1 + np.exp(4 - 8 * reading.mean))
-            return RateEstimate(rate, reading.mean, certain(rate))
+            return RateEstimate(rate, reading.mean, doubt_little(rate))
 
 
         ESTIMATOR = Estimator("squashed", "mean", estimate, needs_drive=False, rank=1)

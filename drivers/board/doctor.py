@@ -179,7 +179,7 @@ def _greet(line: Transport, rate: int, unasked: bytes, tries: int = 3) -> None:
     for _ in range(tries):
         line.write(request)
         heard += _listen(line, PATIENCE + len(request) * BITS / rate)
-        frames = _whole_frames(heard)
+        frames = _list_whole_frames(heard)
         answers = [frame for frame in frames if frame.type == RequestType.HELLO | ANSWER]
         good = [frame for frame in answers if frame.sequence == SEQUENCE]
         if good:
@@ -195,7 +195,7 @@ def _greet(line: Transport, rate: int, unasked: bytes, tries: int = 3) -> None:
     _refuse(RequestType.LINKERR in kinds, "requests damaged", counts=counts, slower=slower)
     _refuse(answers, "stale answers")
     _refuse(set(heard) <= LOADER_ANSWERS, "loader waiting", of="of an STM32")
-    _refuse(_whole_frames(heard.replace(b"\r\n", b"\n")), "newlines")
+    _refuse(_list_whole_frames(heard.replace(b"\r\n", b"\n")), "newlines")
     text = heard.replace(b"\r", b"").strip(b"\0\n ").decode("latin-1")
     is_text = text.replace("\n", "").replace("\t", "").isprintable() and text.isascii()
     _refuse(text and is_text, "another program", text=text.partition("\n")[0][:60])
@@ -205,7 +205,7 @@ def _greet(line: Transport, rate: int, unasked: bytes, tries: int = 3) -> None:
     raise _Fault("garbled", count=len(heard))
 
 
-def _whole_frames(heard: bytes) -> list[Frame]:
+def _list_whole_frames(heard: bytes) -> list[Frame]:
     frames = []
     for piece in FrameSplitter(LONGEST).feed(heard):
         with suppress(FrameDamaged):

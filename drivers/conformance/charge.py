@@ -190,7 +190,7 @@ def read_membranes(
     return harness.info.neuron.membrane.in_thresholds(samples)
 
 
-def last_membranes(harness: Harness, view: View, stimulus: Stimulus) -> NDArray[np.float32]:
+def read_last_membranes(harness: Harness, view: View, stimulus: Stimulus) -> NDArray[np.float32]:
     """Membranes of the last step, in which a sample is taken, in thresholds, `(B, k)`."""
     reduce = next(r for r in ("last", "none", "mean") if r in view.offer.reductions)
     samples = read_membranes(harness, view, stimulus, reduce)
@@ -221,7 +221,7 @@ def membranes_after_event(
     steps = -(-(age + 1) // view.offer.every) * view.offer.every
     skip_if(steps > harness.info.capacity.steps, "runs are too short")
     driven = steps - age - 1 if events else None
-    return last_membranes(harness, view, harness.pulse(steps, driven, kind))
+    return read_last_membranes(harness, view, harness.pulse(steps, driven, kind))
 
 
 @dataclass(frozen=True)

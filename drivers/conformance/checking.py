@@ -168,13 +168,13 @@ def is_noiseless(harness: Harness, depth: int = 1, probes: Sequence[Probe] | Non
     if not harness.info.abilities.deterministic:
         return False
     if probes is None:
-        probes = shown_probes(harness) if depth == 1 else []
+        probes = list_shown_probes(harness) if depth == 1 else []
     stimulus = harness.work(depth)
     first, *others = (harness.run(stimulus, probes, trial) for trial in range(TRIALS))
     return all(find_difference(first, other) is None for other in others)
 
 
-def shown_probes(harness: Harness) -> list[Probe]:
+def list_shown_probes(harness: Harness) -> list[Probe]:
     """One probe of each quantity that the device shows of the output of one layer."""
     offers = [harness.info.offer(quantity, 1, 1) for quantity in get_args(Quantity)]
     return [harness.probe(o, o.reductions[0]) for o in offers if o is not None]

@@ -266,7 +266,7 @@ class Harness:
             active[driven] = 1
         return self.stimulus(active, kind or self.event_kind)
 
-    def everything(self, kind: StimulusKind | None = None, steps: int | None = None) -> Stimulus:
+    def drive_all(self, kind: StimulusKind | None = None, steps: int | None = None) -> Stimulus:
         """A stimulus that drives every group in every step."""
         return self.stimulus(np.ones((self.batch, self.neurons)), kind, steps)
 
@@ -278,11 +278,11 @@ class Harness:
 
     def count_spikes(self, stimulus: Stimulus | None = None) -> int:
         """Output spikes of a run, of `everything` when None."""
-        return int(self.run(stimulus or self.everything()).counts.sum())
+        return int(self.run(stimulus or self.drive_all()).counts.sum())
 
     def firing(self) -> float:
         """Share of samples and neurons that fire, without what a residual does, when all drives."""
-        return float((self.run(self.everything()).counts > self.steps * self.residual).mean())
+        return float((self.run(self.drive_all()).counts > self.steps * self.residual).mean())
 
     @property
     def residual(self) -> float:
@@ -346,7 +346,7 @@ class Harness:
         views = []
         for share in LADDER:
             self.write(share * np.eye(self.neurons))
-            views.append(float(self.run(self.everything()).counts.mean()) / self.steps)
+            views.append(float(self.run(self.drive_all()).counts.mean()) / self.steps)
         rates = np.asarray(views)
         fit = (rates > RARELY) & (rates < OFTEN)
         if self.info.neuron.spikes_per_run is not None:  # the least at which nearly all do

@@ -110,7 +110,7 @@ def map_wires(
             harness.mapped.write_weights(p, np.repeat(shares * scale, rows[p], axis=0))
 
 
-def single_event(harness: Harness, steps: int, charge: int = 1) -> Stimulus:
+def make_single_event(harness: Harness, steps: int, charge: int = 1) -> Stimulus:
     """One event in step `FIRST` of a run, for another group of inputs in each sample.
 
     Args:
@@ -130,7 +130,7 @@ def read_fired(harness: Harness, counts: NDArray[np.int32], places: int = 0) -> 
 
     Args:
         harness: The device.
-        counts: Of a run of `single_event`.
+        counts: Of a run of `make_single_event`.
         places: How many.
 
     Returns:
@@ -179,7 +179,9 @@ def measure_usual_delay(harness: Harness, expected: int, places: int = 0) -> int
 def _read_fired_by(harness: Harness, steps: int, places: int) -> NDArray[np.bool_]:
     """Tell which samples have fired so many steps after the event."""
     skip_if(FIRST + steps + 1 > harness.info.capacity.steps, "runs are too short")
-    return read_fired(harness, harness.run(single_event(harness, FIRST + steps + 1)).counts, places)
+    return read_fired(
+        harness, harness.run(make_single_event(harness, FIRST + steps + 1)).counts, places
+    )
 
 
 def measure_chain(harness: Harness, depth: int) -> int:

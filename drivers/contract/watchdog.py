@@ -4,7 +4,8 @@ In the main thread a signal raises `Overdue` inside the call, which ends whateve
 a sleep, a read, a lock, a loop. A call that does not let go even then, or runs in another thread,
 takes the process with it. Only code that never gives back Python's global lock is out of reach.
 
-The surroundings of a call are kept for the host: the working folder, and who writes what.
+The surroundings of a call are kept for the host: the working folder, the mask of new files, the
+depth of calls, alarms, and who writes what. A process that a driver forked does not come back.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -49,6 +50,15 @@ class MarkedStream:
 
     def close(self) -> None:
         """Stay open: it is the host's."""
+
+    @property
+    def buffer(self) -> BinaryIO:
+        """What bytes are written to: standard error, by a handle that may be closed."""
+        return open(os.dup(2), "wb", buffering=0)
+
+    def detach(self) -> BinaryIO:
+        """Stay whole, as when closed."""
+        return self.buffer
 
     def write(self, text: str) -> int:
         """Write whole lines; the rest waits for its end."""
@@ -121,6 +131,7 @@ class Call:
     def __enter__(self) -> str:
         """Begin; gives the method."""
         self._errors.__enter__()
+        self._process, self._depth = os.getpid(), sys.getrecursionlimit()
         self.thread = threading.get_ident()
         outer = WATCHDOG.calls.get(self.thread)
         if outer is not None:
@@ -136,6 +147,9 @@ class Call:
 
     def __exit__(self, *raised: Any) -> None:
         """End it."""
+        sys.setrecursionlimit(self._depth)
+        if os.getpid() != self._process:  # a fork of the driver: the host goes on in one process
+            os._exit(0)
         error = raised[1]
         try:
             if self._outer is not None:
@@ -179,7 +193,8 @@ class Call:
 class Watchdog:
     """Counts how long calls last, and ends those that last too long.
 
-    The working folder and the streams of text are kept as they are while no call is under way.
+    The working folder, the mask of new files, alarms and the streams of text are kept as they are
+    while no call is under way.
 
     Attributes:
         calls: The outermost call of each thread that is in one.
@@ -193,6 +208,7 @@ class Watchdog:
         self._process = 0  # the one that the thread is in, which a fork leaves behind
         self._lock, self._under_way = threading.Lock(), 0
         self._folder: str | None = None
+        self._mask, self._has_alarm = 0, False
         self._streams: tuple[Any, Any] = (None, None)  # standard output, and error
         self._marked: tuple[Any, Any] = (None, None)
 
@@ -214,6 +230,11 @@ class Watchdog:
                     self._folder = os.getcwd()
                 except OSError:  # removed by somebody
                     self._folder = None
+                self._mask, self._has_alarm = (
+                    os.umask(0o077),
+                    any(signal.getitimer(signal.ITIMER_REAL)),
+                )
+                os.umask(self._mask)
                 streams = sys.stdout, sys.stderr
                 if streams != self._streams:
                     self._streams, self._marked = streams, self._mark(*streams)
@@ -253,6 +274,9 @@ class Watchdog:
         if self._folder is not None and is_moved:
             with suppress(OSError):
                 os.chdir(self._folder)
+        os.umask(self._mask)
+        if not self._has_alarm:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _watch(self) -> None:
         before = time.monotonic()

@@ -17,13 +17,13 @@ from drivers import Device, Network, Probe, ProbeOffer, Readout, Stimulus
 from drivers.contract.info import Arrival, Quantity, Reduction
 from hil.characterisation.estimators import TIME_CONSTANTS, Array, ChargeTiming, Samples
 from hil.characterisation.timing import MeasuredTiming
-from hil.learning.nominal_neuron import NominalNeuron, Reset, held_current, simulate
+from hil.learning.nominal_neuron import NominalNeuron, Reset, integrate_held_current, simulate
 from hil.partial_runs import (
     CURRENTS,
     choose_kind,
+    find_nearest_full_scale,
     join_batches,
     join_groups,
-    nearest_full_scale,
     split_probes,
 )
 
@@ -83,7 +83,7 @@ class Bench:
         before.
         """
         sent = np.ones(LONGEST) if layer == 1 else self.driven_spikes(layer - 1)
-        share = held_current(self.decay) if layer == 1 and self.has_currents else 1.0
+        share = integrate_held_current(self.decay) if layer == 1 and self.has_currents else 1.0
         neuron = NominalNeuron(
             decay=self.decay,
             reset=self.reset,
@@ -139,7 +139,7 @@ class Bench:
 
     def scale(self, projection: int, largest: float) -> float:
         """Full scale nearest to the largest |weight| that a measurement needs."""
-        return nearest_full_scale(self.device.info, projection, largest)
+        return find_nearest_full_scale(self.device.info, projection, largest)
 
 
 # Reductions of a probe, the most telling first.

@@ -22,17 +22,17 @@ from hil.characterisation.fault_bench import FaultBench, Indices
 from hil.characterisation.survey import Watch, ignore_stage
 from hil.partial_runs import check_capacity
 
-# Share of steps from which a line carries events; of what it can carry, from which it does in
-# each; and by how much more of it has to come of a drive where the neuron has a say.
-ON, FULL, MORE = 0.04, 0.8, 0.15
+# Share of steps from which a line carries events; from which it does in each, as far as mismatch
+# behind it lets tell; and by how much more has to come of a drive where the neuron has a say.
+ON, FULL, MORE = 0.04, 0.85, 0.15
 # Share of chains that has to carry anything of a line: others are broken themselves. Quantile of
 # those that tells: in sensitive ones, what an event leaves adds to later ones.
 SEEN, LOW = 0.3, 0.4
 # Share of its full scale from which a synapse that always transmits the same is saturated.
 SATURATED = 0.7
-# Share of what a strong synapse of a neuron does from which one is usual, and the least spread
-# that gains are taken to have.
-USUAL, EVEN = 0.3, 0.05
+# Share of what a strong synapse of a neuron does from which one is usual; share of what strong ones
+# of most neurons do that it has to do; and the least spread that gains are taken to have.
+USUAL, LEAST, EVEN = 0.3, 0.4, 0.05
 # Evidence that a fault of a synapse takes, in twice the logarithm of the odds; and above that a
 # bit, of which there are many, and a factor, by which gains also differ without any fault.
 UNUSUAL, BIT, FACTOR = 12.0, 10.0, 40.0
@@ -137,24 +137,52 @@ def _judge_neurons(rig: FaultBench, number: int, result: Diagnosis | None) -> In
     )
     kinds = _judge_lines(middle)
     certainty = (_judge_lines(shares) == kinds[:, np.newaxis]).mean(axis=1)
+    healthy, is_held = np.flatnonzero(kinds == 0), kinds == 2
     if result is not None:
+        held = _measure_held(rig, number, healthy) if is_held.any() else np.ones(kinds.size)
+        kinds[is_held & (held <= FULL)] = 3
         for kind, name in enumerate(NEURONS[1:], start=1):
             fault = Fault(name, number, np.arange(kinds.size))
-            own = middle[:, 1].round(2) if name in VALUES else np.ones(kinds.size)
+            own = held.round(2) if name in VALUES else np.ones(kinds.size)
             result.add(fault, kinds == kind, own, certainty)
-    return np.flatnonzero(kinds == 0)
+    return healthy
 
 
 def _judge_lines(shares: Array) -> Indices:
-    """Judge lines by what they carry of driven and of inhibited neurons: numbers in `NEURONS`.
+    """Judge lines by what they carry of driven and of inhibited neurons: 1 dead, 2 held, 0 neither.
 
     Args:
         shares: `(..., 2)`.
     """
     driven, inhibited = shares[..., 0], shares[..., 1]
     is_held = (inhibited > ON) & (driven < inhibited + MORE)
-    kind = np.where(inhibited > FULL, 2, 3)
-    return np.where(is_held, kind, np.where(driven < ON, 1, 0))
+    return np.where(is_held, 2, np.where(driven < ON, 1, 0))
+
+
+def _measure_held(rig: FaultBench, number: int, healthy: Indices) -> Array:
+    """Measure in what share of steps inhibited lines carry events, beside those of driven neurons.
+
+    Behind a hidden layer a single event is to make just one: more would hide how many there are.
+    """
+    lines = rig.read_lines(number, relay=1.0).mean(axis=1)
+    most = 1.0
+    if number < rig.bench.depth:
+        most = lines[healthy, 0].mean() if healthy.size else lines.max()
+    return np.asarray(np.clip(lines[:, 1] / max(most, ON), ON, 1))
+
+
+def _keep_telling(result: Diagnosis, where: str, neurons: Indices, moved: Array) -> Indices:
+    """Keep neurons whose strong synapses do about what those of others do; the rest is skipped.
+
+    A membrane that fires, or is at its end, moves less, or down; a neuron may fire too seldom.
+    """
+    most = np.quantile(moved, 0.8, axis=0)
+    is_telling = most > max(LEAST * float(np.median(most)), 0.0)
+    if left := neurons[~is_telling].tolist():
+        reason = "hardly a membrane follows what these synapses transmit"
+        result.skipped[f"{where} {', '.join(map(str, left))}"] = reason
+    kept: Indices = neurons[is_telling]
+    return kept
 
 
 def judge_synapses(
@@ -172,15 +200,20 @@ def judge_synapses(
         device: The device as it was read.
     """
     form, scale = device.info.weight_format(place), device.network.full_scale[place]
-    numbers = ends[0][:, np.newaxis] * moved.shape[2] + ends[1]
-    moved = moved[:, ends[0]][:, :, ends[1]]
-    is_usual = moved[1] > USUAL * np.quantile(moved[1], 0.8, axis=0)
-    if not is_usual.any():
+    pre, post = ends
+    if place:
+        pre = _keep_telling(result, f"projection {place} from", pre, moved[1][np.ix_(pre, post)].T)
+    if pre.size:
+        post = _keep_telling(result, f"projection {place} to", post, moved[1][np.ix_(pre, post)])
+    if not (pre.size and post.size):
         return
+    numbers = pre[:, np.newaxis] * moved.shape[2] + post
+    moved = moved[:, pre][:, :, post]
+    is_usual = moved[1] > USUAL * np.quantile(moved[1], 0.8, axis=0)
     # Membranes may go down less than up, or not at all.
     bend = 1.0
     if stored[2]:
-        bend = float(np.median((moved[2] / moved[1])[is_usual]) * stored[1] / stored[2])
+        bend = float(np.median(moved[2, is_usual] / moved[1, is_usual]) * stored[1] / stored[2])
 
     def transmit(codes: Array) -> Array:
         return np.where(codes < 0, bend, 1.0) * codes

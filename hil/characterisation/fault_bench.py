@@ -46,17 +46,18 @@ class FaultBench:
         self.steps = min(STEPS, device.info.capacity.steps)
         self.live: list[Indices] = [np.arange(size) for size in layers]
 
-    def read_lines(self, number: int) -> Array:
+    def read_lines(self, number: int, relay: float = RELAY) -> Array:
         """Read what the lines of a layer carry, in output spikes a step.
 
         Args:
             number: Of the layer, from 1.
+            relay: What an event brings along a chain, in thresholds.
 
         Returns:
             `(n, C, 2)` by each of C chains: while the neuron is driven, and while it is inhibited.
         """
         depth, size = self.bench.depth, self.layers[number]
-        self._map(number, *[RELAY] * (depth - number))
+        self._map(number, *[relay] * (depth - number))
         if number == depth:
             self._drive(number, np.arange(size))
             return self._count_spikes().T[:, np.newaxis]

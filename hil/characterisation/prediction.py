@@ -14,7 +14,7 @@ from drivers import Device, Network, Probe, Stimulus
 from hil.partial_runs import (
     CURRENTS,
     choose_kind,
-    nearest_full_scale,
+    find_nearest_full_scale,
 )
 
 Matrix = NDArray[np.float32]
@@ -117,7 +117,7 @@ def draw_prediction_set(
     rng = np.random.default_rng(extent.seed)
     batch, steps = min(extent.batch, info.capacity.batch), min(extent.steps, info.capacity.steps)
     scales = [
-        nearest_full_scale(info, p, FULL_SCALE / np.sqrt(n_pre))
+        find_nearest_full_scale(info, p, FULL_SCALE / np.sqrt(n_pre))
         for p, n_pre in enumerate(layers[:-1])
     ]
     probes = []

@@ -67,13 +67,13 @@ class MeasuredNeurons:
     reset: MeasuredValue | None = None
     synapse_gain: MeasuredValue | None = None
 
-    def without_loss(self, lost: float) -> MeasuredNeurons:
+    def correct_loss(self, lost: float) -> MeasuredNeurons:
         """Correct thresholds that count the events that arrived, when a share of them was lost."""
         ratio = self.threshold_over_gain
         arrived = MeasuredValue(ratio.value * (1 - lost), ratio.half * (1 - lost))
         return replace(self, threshold_over_gain=arrived)
 
-    def repeatable(self) -> MeasuredNeurons:
+    def remove_errors(self) -> MeasuredNeurons:
         """Neurons that differ by what would be found again, and not by errors of measurement."""
         shrunk: dict[str, Any] = {}
         for name in QUANTITIES:
@@ -391,7 +391,7 @@ def _combine_layers(bench: Bench, results: Measurements) -> tuple[MeasuredNeuron
     for layer in results.layers:
         own = combine_measurements(layer.membranes, layer.thresholds, bench.device.info.timing.dt)
         if own is not None and (neurons or not bench.has_currents):
-            own = own.without_loss(lost)
+            own = own.correct_loss(lost)
         neurons.append(own)
     return (*neurons, *[None] * (bench.depth - len(neurons)))
 

@@ -21,8 +21,8 @@ import numpy as np
 from drivers import CapacityError, Device, DeviceInfo, Network, Probe, Stimulus, StimulusError
 from drivers.contract.info import Arrival, Sampled, StimulusKind, Timing
 from hil.characterisation.estimators import Array
-from hil.learning.nominal_neuron import NominalNeuron, Reset, held_current, simulate
-from hil.partial_runs import CURRENTS, choose_kind, nearest_full_scale
+from hil.learning.nominal_neuron import NominalNeuron, Reset, integrate_held_current, simulate
+from hil.partial_runs import CURRENTS, choose_kind, find_nearest_full_scale
 
 # Fields of a timing that these runs measure.
 TIMING_FIELDS = ("input", "layer", "hard_reset_clears_events", "events_add")
@@ -161,7 +161,7 @@ class SmallNetwork:
             for pre, charge in zip(layers, charges, strict=False)
         ]
         scales = [
-            nearest_full_scale(self.device.info, p, float(np.abs(matrix).max()))
+            find_nearest_full_scale(self.device.info, p, float(np.abs(matrix).max()))
             for p, matrix in enumerate(matrices)
         ]
         network = Network.feed_forward(layers, tuple(scales))
@@ -419,7 +419,7 @@ def _has_late_events(rule: NominalNeuron) -> bool:
 
 
 def _charge(levels: Array, decay: float, is_current: bool) -> Array:
-    return levels * (held_current(decay) if is_current else 1.0)
+    return levels * (integrate_held_current(decay) if is_current else 1.0)
 
 
 def _fit_rule(

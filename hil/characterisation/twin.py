@@ -134,7 +134,7 @@ def _make_arrays(survey: Survey, model: TwinModel) -> Arrays:
     for i, measured in enumerate(survey.neurons):
         if measured is None:
             continue
-        layer = measured.repeatable()
+        layer = measured.remove_errors()
         ratio, factor = layer.threshold_over_gain, model.gains[i]
         if model.pattern:
             gain = factor * _level_out(1 / ratio.value)

@@ -4,7 +4,9 @@
 
 `receptive_fields`: several neurons for each feature, with Gaussian bumps as receptive fields, equal
 distances between their centres, from 0 to 1, and that distance as their standard deviation (S. M.
-Bohte, J. N. Kok and H. La Poutre, Neurocomputing 48, 17 (2002), give them as times of spikes).
+Bohte, J. N. Kok and H. La Poutre, Neurocomputing 48, 17 (2002), give them as times of spikes). The
+time since the start of a signal can have some as well: a network that forgets is told when it sees
+what.
 """
 
 from __future__ import annotations
@@ -68,6 +70,13 @@ class ReceptiveFieldsSettings(SignalSettings):
         le=1000,
         description="receptive fields of each feature",
     )
+    time_fields: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="receptive fields of the time since the start of a signal, up to the longest's "
+        "end; 0: none",
+    )
     gain: float = Field(
         default=1.0,
         gt=0,
@@ -79,7 +88,7 @@ class ReceptiveFieldsSettings(SignalSettings):
 
 def receptive_fields_width(n_features: int, settings: ReceptiveFieldsSettings) -> int:
     """Number of input channels for so many features."""
-    return n_features * settings.fields + (settings.bias > 0)
+    return n_features * settings.fields + settings.time_fields + (settings.bias > 0)
 
 
 def encode_receptive_fields(
@@ -95,13 +104,24 @@ def encode_receptive_fields(
 
     Returns:
         Currents: `(B, width)`, constant, or of signals `(T, B, width)`; the fields of a feature
-        side by side.
+        side by side, then those of the time, which stands still where samples are features.
     """
-    centres = np.linspace(0, 1, settings.fields, dtype=np.float32)
-    distances = (x[..., np.newaxis] - centres) * np.float32(settings.fields - 1)
-    bumps = np.exp(-np.square(distances) / 2).reshape(*x.shape[:-1], -1)
+    bumps = _compute_bumps(x, settings.fields)
+    if settings.time_fields:
+        time = np.linspace(0, 1, x.shape[1] if x.ndim == 3 else 1, dtype=np.float32)
+        passed = _compute_bumps(time[:, np.newaxis], settings.time_fields)
+        ends = (*x.shape[:-1], settings.time_fields)
+        bumps = np.concatenate([bumps, np.broadcast_to(passed, ends)], axis=-1)
     currents = append_bias(bumps, settings.bias) * np.float32(settings.gain)
     return current_stimulus(currents, steps)
+
+
+def _compute_bumps(x: NDArray[np.float32], fields: int) -> NDArray[np.float32]:
+    """Compute what the fields of each feature say of `(..., n)`: `(..., n * fields)`."""
+    centres = np.linspace(0, 1, fields, dtype=np.float32)
+    distances = (x[..., np.newaxis] - centres) * np.float32(fields - 1)
+    bumps: NDArray[np.float32] = np.exp(-np.square(distances) / 2).reshape(*x.shape[:-1], -1)
+    return bumps
 
 
 ENCODINGS = {

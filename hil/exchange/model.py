@@ -29,11 +29,11 @@ from hil.exchange.relays import (
     MOST_RELAYS,
     RELAY_STEPS,
     add_relays,
+    find_usual_weight,
     simulate_relays,
-    usual_weight,
 )
 from hil.exchange.synapses import Synapses, scale_targets
-from hil.learning.nominal_neuron import held_current
+from hil.learning.nominal_neuron import integrate_held_current
 from hil.reasons import Reason, because
 
 SHORTEST_STEP, LONGEST_STEP = 1e-9, 1e3  # seconds
@@ -88,7 +88,7 @@ class Model:
         wanted = DRIVE if self.has_relay(number + 1) else 0.0
         if bias is not None:
             wanted = max(wanted, float(abs(bias * factor).max()))
-        room = usual_weight(scale_targets(after.synapses.weights, factor))
+        room = find_usual_weight(scale_targets(after.synapses.weights, factor))
         return int(np.clip(math.ceil(wanted / room), 1, MOST_RELAYS))
 
     @property
@@ -196,7 +196,7 @@ def from_euler(layer: Layer, dt: float) -> Layer:
                 raise NirRefusal(f"{layer.name}: a time constant of a step or less: leave {EULER}")
             exact[name] = -dt / np.log1p(-dt / tau)
     if neurons.kind == "LIF":
-        reach = np.array([held_current(1 - dt / one) for one in neurons.tau])
+        reach = np.array([integrate_held_current(1 - dt / one) for one in neurons.tau])
         exact["slope"] = neurons.slope / reach
     return replace(layer, neurons=replace(neurons, **exact))
 
@@ -346,9 +346,13 @@ def place_model(
         factors.append(weight_factor(layer, model.dt, current, late))
         levels.append(level := float(coming[RELAY_STEPS // 2 :].mean()))
         full = scale_targets(layer.synapses.weights, factors[-1])
-        more, used, reach = model.count_relays(number), 0, held_current(decay) if current else 1.0
+        more, used, reach = (
+            model.count_relays(number),
+            0,
+            integrate_held_current(decay) if current else 1.0,
+        )
         if level:
-            bias, usual = layer.synapses.bias, usual_weight(full)
+            bias, usual = layer.synapses.bias, find_usual_weight(full)
             row = np.zeros(full.shape[1]) if bias is None else bias * factors[-1] / level
             used = int(np.clip(math.ceil(abs(row).max() / usual), 1, relays))
             passed = level * relays * (decay if late else reach)
@@ -509,7 +513,7 @@ def weight_factor(layer: Layer, dt: float, current: bool, late: bool) -> Array:
     if current or neurons.tau_synapse is not None:
         return charge
     decay = np.exp(-dt / neurons.tau)
-    reach = np.array([held_current(d) for d in decay])
+    reach = np.array([integrate_held_current(d) for d in decay])
     return np.asarray(charge * reach / (decay if late else 1.0))
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from drivers.files.writing import replace_file
 from hil.exchange.nir_file import LARGEST, MISSING, NODES, NirGraph
 from hil.exchange.returning import build_graph
-from hil.learning.nominal_neuron import held_current
+from hil.learning.nominal_neuron import integrate_held_current
 
 Matrix = NDArray[np.float32]
 Delay = int | NDArray[np.int64]
@@ -212,4 +212,4 @@ def _find_strength(neurons: ExportedNeurons, *, late: bool) -> float:
     """Find the same of events."""
     if neurons.synapse is not None or neurons.decay == 1:
         return 1.0
-    return (neurons.decay if late else 1.0) / held_current(neurons.decay)
+    return (neurons.decay if late else 1.0) / integrate_held_current(neurons.decay)

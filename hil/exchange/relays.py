@@ -22,7 +22,7 @@ RELAY_STEPS = 200  # in which it is seen how often these fire
 USUAL = 3.0  # root mean squares of weights, up to which levels of a device are of use
 
 
-def usual_weight(weights: Array | csr_array) -> float:
+def find_usual_weight(weights: Array | csr_array) -> float:
     """Find the weight up to which levels of a device are of use: few are beyond."""
     own = weights.data if isinstance(weights, csr_array) else weights[weights != 0]
     if not own.size or not own.any():

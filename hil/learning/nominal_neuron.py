@@ -114,7 +114,7 @@ class Firing:
     after: Float
 
 
-def held_current(decay: float) -> float:
+def integrate_held_current(decay: float) -> float:
     """Charge that a current of 1, held for a step, adds to a membrane that leaks while it flows.
 
     It is `(1 - d) / -ln d`, the mean of `d ** s` over s from 0 to 1: from 0, where nothing lasts,

@@ -245,7 +245,7 @@ class Controller:
             for projection, matrix in enumerate(proposed):
                 self.supervised.write(projection, matrix)
             seen = self.supervised.run(stimulus, probes, trial)
-            by_sample, logits, _ = judge(*self.observer.deployed(seen))
+            by_sample, logits, _ = judge(*self.observer.read_output(seen))
             evaluations.append(PerturbedEvaluation(proposed, by_sample, logits))
         return evaluations
 
@@ -259,7 +259,7 @@ class Controller:
         if self.config.repair.homeostasis == "adaptive":
             self.strengths = health.adapt_homeostasis(self.strengths, treatable)
         if self.config.repair.rescale:
-            for projection, gain in enumerate(health.rescaling_gains(treatable)):
+            for projection, gain in enumerate(health.choose_rescaling(treatable)):
                 if gain != 1:
                     self.weights[projection] = self.weights[projection] * np.float32(gain)
                     self.clip(projection)
@@ -291,7 +291,7 @@ class Controller:
         Returns:
             As `predict`.
         """
-        rate, membrane = self.observer.deployed(readout)
+        rate, membrane = self.observer.read_output(readout)
         logits = self.logits(rate, membrane)
         return losses.predict(logits, membrane), logits, np.any(rate > 0, axis=1)
 

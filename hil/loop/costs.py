@@ -121,7 +121,7 @@ class Costs:
         self.usage = read_dataclass(Usage, str(state["usage"]), "costs/usage")
 
 
-def of_training(
+def sum_up_training(
     costs: Costs, device: Device, steps: int, metrics: Sequence[Mapping[str, Any]]
 ) -> dict[str, float | None]:
     """Sum up the costs of a training to the device, validation included.
@@ -146,7 +146,7 @@ def of_training(
     }
 
 
-def of_inference(
+def average_inference(
     usage: Usage,
     network: Network,
     steps: int,
@@ -210,7 +210,7 @@ def _activity(
     }
 
 
-def of_network(
+def describe_network(
     stored: Sequence[Matrix], device: Device, inference: Mapping[str, float | None]
 ) -> dict[str, float | None]:
     """Sum up what a trained network is, by the definitions of NeuroBench.
@@ -221,7 +221,7 @@ def of_network(
     Args:
         stored: What the device stores of each projection.
         device: The device.
-        inference: As `of_inference` gives it.
+        inference: As `average_inference` gives it.
 
     Returns:
         `footprint` in bytes, at the bits of the device, 32 where it is exact;

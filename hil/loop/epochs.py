@@ -114,7 +114,7 @@ class Training:
                 after_step(report)
             self._stop.deferrable = True
             self._watch(TrainingProgress("train", self._state.step, self._total, epoch + 1))
-            self._heed_stop()
+            self._stop_if_asked()
             if time.perf_counter() - self._saved > CHECKPOINT_SECONDS:
                 self._save()
 
@@ -151,7 +151,7 @@ class Training:
             self._controller.restore(self._state.best)
             costs.restore(paid)
 
-    def _heed_stop(self, state: Arrays | None = None) -> None:
+    def _stop_if_asked(self, state: Arrays | None = None) -> None:
         if self._stop.requested:
             self._save(state)
             raise Interrupted
@@ -180,7 +180,7 @@ class Training:
 
         def watch(done: int, total: int) -> None:
             self._watch(TrainingProgress("validate", done, total, epoch))
-            self._heed_stop(before)
+            self._stop_if_asked(before)
 
         accuracy = nrmse = None
         if len(self._data.y_validation):
@@ -214,7 +214,7 @@ class Training:
         }
         supervised, steps = self._controller.supervised, self._config.network.steps
         device, epochs = self._controller.device, [*state.metrics, row]
-        row["costs"] = costs.of_training(supervised.costs, device, steps, epochs)
+        row["costs"] = costs.sum_up_training(supervised.costs, device, steps, epochs)
         self._diagnose(row)
         state.end_epoch(row)
         if self._config.training.patience and state.best_epoch == epoch:
@@ -252,7 +252,7 @@ class Training:
             ),
         ]
         self._restarts = restarts
-        row["findings"] = findings.after_epoch(amiss, row["epoch"])
+        row["findings"] = findings.list_epoch_findings(amiss, row["epoch"])
         better = find_better_estimator(observer.estimator.name, correlations)
         if better is not None:
             state.estimator = better

@@ -15,7 +15,7 @@ from hil.extensions import in_force
 from hil.loop import findings, initialisation
 from hil.loop.defaults import find_open_settings
 from hil.loop.export import report_import
-from hil.loop.progress import TrainingProgress, Watcher, no_watcher
+from hil.loop.progress import TrainingProgress, Watcher, ignore_progress
 from hil.loop.session import Session, open_deployed
 from hil.runs import data as run_data
 from hil.runs.folder import Run
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def evaluate(
     path: str | Path,
     device: str | None = None,
-    watch: Watcher = no_watcher,
+    watch: Watcher = ignore_progress,
     record: str | Path | None = None,
     moved: str | Path | None = None,
     on: str | None = None,
@@ -186,7 +186,7 @@ def _test(
         watch(TrainingProgress("test", done, total, epochs))
 
     tested = session.test(x, y, watch_test, metrics)
-    final = {**tested.score.final(), "costs": {"inference": tested.costs}, "findings": []}
+    final = {**tested.score.summarise(), "costs": {"inference": tested.costs}, "findings": []}
     if prepared.is_real:
         return final
     return {

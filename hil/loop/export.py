@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers import Device
+from drivers import Device, DeviceInfo
 from drivers.contract.arrays import select_prefix
 from hil.characterisation import unstated
 from hil.exchange import model, nir_writing, returning
@@ -101,9 +101,8 @@ def export(
     if say is not None:
         if source is not None and returned is None:
             say(REBUILT)
-        say(_describe_step(nominal.dt, "as on the device" if dt is None else why))
-    reset = device.info.neuron.assumed_reset
-    notes["reset"] = reset
+        say(_describe_step(nominal.dt, "as on the device" if dt is None else why, device.info))
+    notes["reset"] = device.info.neuron.assumed_reset
     return nir_writing.write_network(out, matrices, late, nominal, notes, returned)
 
 
@@ -133,10 +132,15 @@ def _nominal(
     )
 
 
-def _describe_step(dt: float, why: str) -> str:
+def _describe_step(dt: float, why: str, info: DeviceInfo) -> str:
+    is_late = info.timing.layer in ("end_of_step", "next_step")
+    fewer = ", one fewer for each hidden layer" if is_late else ""
+    reset = info.neuron.assumed_reset
+    others = "snnTorch's and Norse's hard" if reset == "soft" else "Sinabs's soft"
     return (
-        f"a step of this model is {dt:g} s, {why}: simulate it in such steps. Norse takes dt={dt:g}"
-        "; snnTorch takes 0.0001 s for every file: for it, export with --dt 0.0001"
+        f"a step of this model is {dt:g} s, {why}: simulate it in such steps{fewer}. Norse takes "
+        f"dt={dt:g}; snnTorch takes 0.0001 s for every file: for it, export with --dt 0.0001. "
+        f"Neurons reset {reset}; {others}"
     )
 
 

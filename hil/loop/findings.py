@@ -128,12 +128,12 @@ class Finding:
         return {**vars(self), "headline": self.headline, "text": str(self)}
 
 
-def after_epoch(findings: Iterable[Finding], epoch: int) -> list[dict[str, Any]]:
+def list_epoch_findings(findings: Iterable[Finding], epoch: int) -> list[dict[str, Any]]:
     """Findings of an epoch, as its metrics keep them."""
     return [replace(finding, epoch=epoch).as_json() for finding in findings]
 
 
-def latest(metrics: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def keep_latest(metrics: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Each finding of a run once, as the last epoch that showed it has it.
 
     Args:

@@ -251,7 +251,7 @@ class Score:
         """Its 95 % interval."""
         return proportion(self.right, self.samples)
 
-    def final(self) -> dict[str, Any]:
+    def summarise(self) -> dict[str, Any]:
         """Return the entries for `result.json`."""
         return {
             "test_accuracy": self.accuracy,
@@ -285,7 +285,7 @@ class Fit:
         errors = np.square(outputs.astype(np.float64) - targets).mean(axis=0)
         return cls(float(np.sqrt(np.mean(errors / find_variance(targets)))))
 
-    def final(self) -> dict[str, Any]:
+    def summarise(self) -> dict[str, Any]:
         """Return the entries for `result.json`."""
         return {"test_nrmse": self.nrmse}
 
@@ -325,7 +325,7 @@ def adapt_homeostasis(before: NDArray[np.float64], layers: Sequence[State]) -> N
     return np.clip(np.where(up, before * RAISE, before / RAISE), 1.0, STRONGEST)
 
 
-def rescaling_gains(layers: Sequence[State]) -> list[float]:
+def choose_rescaling(layers: Sequence[State]) -> list[float]:
     """Factors of the weights into each hidden layer: 2 where silent, 1/2 where saturated, or 1."""
     factor: dict[State, float] = {"silent": RESCALE, "saturated": 1 / RESCALE, "lively": 1.0}
     return [factor[state] for state in layers]

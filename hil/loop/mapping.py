@@ -191,7 +191,7 @@ def nominal_decay(device: Device) -> float:
     return decay if tau is None else math.exp(-device.info.timing.dt / tau)
 
 
-def host_model(config: Config, device: Device, kind: StimulusKind) -> HostModel:
+def make_host_model(config: Config, device: Device, kind: StimulusKind) -> HostModel:
     """The host's nominal knowledge of the neuron, for rules that claim some; as `nominal_decay`."""
     read = config.readout
     return HostModel(

@@ -38,7 +38,7 @@ class TrainingProgress:
 Watcher = Callable[[TrainingProgress], None]
 
 
-def no_watcher(now: TrainingProgress) -> None:
+def ignore_progress(now: TrainingProgress) -> None:
     """Watch nothing."""
 
 

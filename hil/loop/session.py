@@ -29,7 +29,7 @@ from hil.loop.defaults import FORCED, find_open_settings, resolve_defaults
 from hil.loop.epochs import CheckpointSink, Training
 from hil.loop.health import Fit, Score
 from hil.loop.initialisation import adjust_initial_response, load_initial_weights, observe_batch
-from hil.loop.progress import Watcher, no_watcher
+from hil.loop.progress import Watcher, ignore_progress
 from hil.loop.train_state import TrainState
 from hil.process import Stop, limit_blas_threads
 from hil.runs import data as run_data
@@ -74,7 +74,7 @@ class TestOutcome:
     Attributes:
         predicted: Class that each sample was answered by, `(N,)`; or outputs, `(N, K)`.
         score: How many were answered right, or how far outputs are from their targets.
-        costs: What the device paid for one sample, as `costs.of_inference` names it.
+        costs: What the device paid for one sample, as `costs.average_inference` names it.
     """
 
     __test__ = False  # no test of pytest
@@ -193,7 +193,7 @@ class Session:
         self._resources.close()
 
     @contextmanager
-    def closed_on_error(self, *, unrecorded: bool = False) -> Iterator[None]:
+    def close_on_error(self, *, unrecorded: bool = False) -> Iterator[None]:
         """Close the device where something fails in the context.
 
         Args:
@@ -232,7 +232,7 @@ class Session:
         self,
         state: TrainState,
         sink: CheckpointSink,
-        watch: Watcher = no_watcher,
+        watch: Watcher = ignore_progress,
         stop: Stop | None = None,
     ) -> Training:
         """Take up a training at a state; its `run` trains to the last step.
@@ -279,7 +279,7 @@ class Session:
             first = x[: config.training.batch]
             hidden = observe_batch(self.controller, first, 0, 0).hidden
             metrics = [{"hidden_rates": [float(rate.mean()) for rate in hidden]}]
-        paid = costs.of_inference(
+        paid = costs.average_inference(
             used, self.device.network, config.network.steps, metrics, self.device.info.energy
         )
         if y.ndim == 2:
@@ -371,7 +371,7 @@ def open_deployed(
         began_on=None if address else began_on,
     )
     controller = session.controller
-    with session.closed_on_error(), blame() if blame else nullcontext():
+    with session.close_on_error(), blame() if blame else nullcontext():
         if address is not None or not controller.supervised.restore(checkpoint):
             controller.write()
     return session

@@ -129,7 +129,7 @@ class TrainState(Progress):
     @property
     def best_epoch(self) -> int:
         """Number of the first epoch with the best validation, 0 before there is one."""
-        figures = [(_validated(row), -int(row["epoch"])) for row in self.metrics]
+        figures = [(_read_validation(row), -int(row["epoch"])) for row in self.metrics]
         return -max((each for each in figures if each[0] is not None), default=(0, 0))[1]
 
     @property
@@ -188,7 +188,7 @@ class TrainState(Progress):
         return cls(**vars(kept), statistics=statistics, best=best)
 
 
-def _validated(row: Mapping[str, Any]) -> Any:
+def _read_validation(row: Mapping[str, Any]) -> Any:
     """Figure of the validation of an epoch, the larger the better; None where there is none."""
     nrmse = row["validation_nrmse"]
     return row["validation_accuracy"] if nrmse is None else -nrmse

@@ -11,7 +11,7 @@ from hil.extensions import in_force
 from hil.loop import costs, findings, snapshot
 from hil.loop.defaults import Choice
 from hil.loop.epochs import Interrupted
-from hil.loop.progress import TrainingProgress, Watcher, no_watcher
+from hil.loop.progress import TrainingProgress, Watcher, ignore_progress
 from hil.loop.session import Session
 from hil.loop.train_state import TrainState
 from hil.process import Stop, catch_stops, peak_rss_mb
@@ -23,7 +23,7 @@ from hil.trust import check_unchanged, code_of, fingerprints
 
 def train(
     run: Run,
-    watch: Watcher = no_watcher,
+    watch: Watcher = ignore_progress,
     record: str | Path | None = None,
     moved: str | Path | None = None,
     session: Session | None = None,
@@ -147,11 +147,11 @@ def _finish(
         if stop.requested:
             raise Interrupted
 
-    training = costs.of_training(
+    training = costs.sum_up_training(
         controller.supervised.costs, session.device, config.network.steps, state.metrics
     )
     tested = session.test(data.x_test, data.y_test, watch_test, state.metrics)
-    network = costs.of_network(controller.supervised.stored, session.device, tested.costs)
+    network = costs.describe_network(controller.supervised.stored, session.device, tested.costs)
     run.save_snapshot(snapshot.gather(controller, data, tested.predicted))
     amiss = [finding.as_json() for finding in findings.find_missed_classes(tested.score)]
     watch(TrainingProgress("test", 1, 1, epochs, findings=amiss))
@@ -168,7 +168,7 @@ def _finish(
         "layers": list(controller.layers),
         "epochs": epochs,
         "kept_epoch": kept,
-        **tested.score.final(),
+        **tested.score.summarise(),
         "validation_accuracy": last["validation_accuracy"],
         "validation_nrmse": last["validation_nrmse"],
         "train_seconds": state.seconds,
@@ -176,7 +176,7 @@ def _finish(
         "transfer_seconds": state.transfer_seconds,
         "host_seconds": state.seconds - state.device_seconds - state.transfer_seconds,
         "costs": {"inference": tested.costs, "training": training, "network": network},
-        "findings": [*findings.latest(state.metrics), *amiss],
+        "findings": [*findings.keep_latest(state.metrics), *amiss],
         "samples_per_second": epochs * shown / state.seconds,
         "peak_rss_mb": peak_rss_mb(),
     }

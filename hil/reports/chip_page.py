@@ -83,7 +83,9 @@ def write_page(name: str, seed: int, path: Path | None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         drives = np.linspace(0, 4 * _onset(ideal), DRIVES, dtype=np.float32)
         behaviour = {**_transfer(chip, ideal, drives), **_membranes(chip, ideal, drives)}
-    inside = chip_instance.inspect(name, seed, layers, asked.reshape(layers[:2]), _ages(sheet))
+    inside = chip_instance.inspect(
+        name, seed, layers, asked.reshape(layers[:2]), _choose_ages(sheet)
+    )
     page = render(
         "chip.html.j2",
         sheet=sheet,
@@ -224,7 +226,7 @@ def _weights(asked: Array, inside: ChipInstance) -> dict[str, Any]:
     }
 
 
-def _ages(sheet: Datasheet) -> NDArray[np.float64]:
+def _choose_ages(sheet: Datasheet) -> NDArray[np.float64]:
     """From a second to a year; from earlier on where weights decay faster."""
     retention = max((e.value for e in sheet.nonidealities if e.name == "retention"), default=0.0)
     return np.geomspace(min(1.0, 0.01 / retention) if retention else 1.0, YEAR, 40)

@@ -94,7 +94,7 @@ def group_runs(runs: Sequence[ComparedRun]) -> list[Group]:
     return list(alike.values())
 
 
-def differing_settings(groups: Sequence[Group]) -> dict[str, list[str | None]]:
+def find_differing_settings(groups: Sequence[Group]) -> dict[str, list[str | None]]:
     """Find the settings in which groups differ.
 
     Args:
@@ -159,7 +159,7 @@ def write_comparison(
     for run in members:
         if (run.result or {}).get("test_nrmse") is not None:
             raise ValueError(f"{run.path} gives numbers, and accuracies are compared: leave it out")
-    differing = differing_settings(groups)
+    differing = find_differing_settings(groups)
     heading, names = name_groups(groups, differing)
     trials = read_trials(groups, heading, names)
     of_groups = {"by": (FACTOR,)}

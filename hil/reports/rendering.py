@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from drivers.files.writing import write_text
 from hil.figures.svg import COLUMN, DARK, LIGHT, Figure
-from hil.plain_text import make_visible, one_line
+from hil.plain_text import make_one_line, make_visible
 from hil.sections import PageSection, Plot
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 T = TypeVar("T")
 LONGEST = 300  # characters of a reason
@@ -56,9 +60,9 @@ class Attempts:
         try:
             return build()
         except Exception as error:  # whatever a part does wrong, the others are shown
-            reason = one_line(str(error))[:LONGEST]
+            reason = make_one_line(str(error))[:LONGEST]
             self.failed.append(
-                f"{one_line(what)} could not be made: {type(error).__name__} {reason}".rstrip()
+                f"{make_one_line(what)} could not be made: {type(error).__name__} {reason}".rstrip()
             )
             return None
 
@@ -133,6 +137,12 @@ def render(template: str, **content: Any) -> str:
     Returns:
         The page.
     """
+    return _add_contents(_open_templates().get_template(template).render(content))
+
+
+@cache
+def _open_templates() -> Environment:
+    """Make what reads the templates, each once."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -151,7 +161,7 @@ def render(template: str, **content: Any) -> str:
         "duration": _format_duration,
     }
     environment.globals |= {"light": LIGHT, "dark": DARK, "column": COLUMN}
-    return _add_contents(environment.get_template(template).render(content))
+    return environment
 
 
 def _add_contents(page: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from hil import sections, tasks
 from hil.config import Config, build
-from hil.loop.findings import latest
+from hil.loop.findings import keep_latest
 from hil.reports.rendering import Attempts, render, write_page
 from hil.reports.run_facts import (
     class_names,
@@ -67,9 +67,9 @@ def write_report(run: Run, attempts: Attempts | None = None, is_live: bool = Fal
         tested=None if labels is None else len(labels),
         most_frequent=None if labels is None else float(np.bincount(labels).max() / len(labels)),
         settings=settings_as_text(config),
-        usual=settings_as_text(_usual_config(run, config.task)),
+        usual=settings_as_text(_build_default_config(run, config.task)),
         environment=run.environment(),
-        again=_repeating_command(run, config.task),
+        again=_write_command(run, config.task),
         resume=run.spell_command("resume"),
         is_live=is_live,
     )
@@ -93,7 +93,7 @@ def read_record(run: Run, prepared: Preparation | None = None) -> RunRecord:
         run.path,
         run.config(),
         metrics,
-        [finding["text"] for finding in (result or {}).get("findings", latest(metrics))],
+        [finding["text"] for finding in (result or {}).get("findings", keep_latest(metrics))],
         result,
         snapshot,
         None if snapshot is None or holds_numbers(snapshot) else confusion(snapshot),
@@ -133,7 +133,7 @@ def _name_task(task: str) -> str:
     return Path(path).name if path else scheme
 
 
-def _usual_config(run: Run, task: str) -> Config:
+def _build_default_config(run: Run, task: str) -> Config:
     """Build what nobody has to ask for; no task of the user's own is run for its defaults."""
     names = (*tasks.names(), tasks.ARRAYS)
     layer = {"task": task} if task in names or own_file.parse_address(task) else {}
@@ -143,7 +143,7 @@ def _usual_config(run: Run, task: str) -> Config:
     return build(suited, layer)
 
 
-def _repeating_command(run: Run, task: str) -> str:
+def _write_command(run: Run, task: str) -> str:
     """The command that repeats a run; samples that are kept with it are named by their file."""
     own = quote(f"npz:{run.path / SAMPLES}") + " " if task == tasks.ARRAYS else ""
     options = f"--config {quote(f'{run.path}/config.toml')} --out {quote(f'{run.path}-again')}"

@@ -405,4 +405,4 @@ def _without_length(config: str) -> str:
 
 def _name_of(config: Config) -> str:
     """Name of the folder of a run where none is given."""
-    return f"{stem(tasks.short_name(config.task))}-{stem(config.rule['name'])}-seed{config.seed}"
+    return f"{stem(tasks.shorten_name(config.task))}-{stem(config.rule['name'])}-seed{config.seed}"

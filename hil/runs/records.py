@@ -307,38 +307,45 @@ def packages() -> dict[str, str]:
     Libraries that belong to the installation are named loaded or not, since what one of them made
     may have been kept from an earlier process.
     """
-    from importlib.metadata import PackageNotFoundError, metadata
-
-    providers = _providers()
     loaded = {name.partition(".")[0] for name in list(sys.modules)}
-    names = {library for name in loaded for library in providers.get(name, ())}
-    names |= {"spikeloop", *_requirements()}
-    versions = {}
-    for name in names:
-        try:
-            about = metadata(name)
-        except PackageNotFoundError:
-            versions[name] = "not installed"
-        else:
-            versions[about["Name"]] = about["Version"]
+    needed, installed = {"spikeloop", *_requirements()}, _list_libraries()
+    versions = {name: "not installed" for name in needed - set(installed)}
+    for key, (name, version, modules) in installed.items():
+        if key in needed or modules & loaded:
+            versions[name] = version
     return dict(sorted(versions.items(), key=lambda item: item[0].lower()))
 
 
 @cache
 def _requirements() -> list[str]:
-    """Names of the libraries that an installation without extras brings."""
+    """Names of the libraries that an installation without extras brings, normalised."""
     from importlib.metadata import requires
 
     lines = (line for line in requires("spikeloop") or () if "extra ==" not in line)
-    return [re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines]
+    return [_normalise(re.split(r"[^\w.-]", line, maxsplit=1)[0]) for line in lines]
 
 
 @cache
-def _providers() -> dict[str, list[str]]:
-    """Map each module to the libraries that provide it."""
-    from importlib.metadata import packages_distributions
+def _list_libraries() -> dict[str, tuple[str, str, set[str]]]:
+    """Name, version and modules of each installed library: `importlib.metadata` takes 0.4 s."""
+    from importlib.metadata import distributions
 
-    return {name: list(libraries) for name, libraries in packages_distributions().items()}
+    libraries: dict[str, tuple[str, str, set[str]]] = {}
+    for library in distributions():
+        about = library.read_text("METADATA") or library.read_text("PKG-INFO") or ""
+        keys = (re.search(rf"^{key}: *(\S+)", about, re.M) for key in ("Name", "Version"))
+        name, version = (match and match[1] for match in keys)
+        if name and version:
+            files = library.read_text("top_level.txt") or library.read_text("RECORD") or ""
+            modules = {re.split("[/.]", line, maxsplit=1)[0] for line in files.splitlines()}
+            # Of two the first one is that which is imported.
+            libraries.setdefault(_normalise(name), (name, version, modules))
+    return libraries
+
+
+def _normalise(name: str) -> str:
+    """Spell the name of a library as all its spellings are compared."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 SHOWN = 64  # samples shown, and neurons of a layer, at most

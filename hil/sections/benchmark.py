@@ -26,10 +26,10 @@ from hil.sections.trials import (
     Row,
     Rows,
     Trials,
-    by_level,
     compare_rows,
     estimate,
     estimate_mean,
+    group_by_level,
     group_rows,
 )
 from hil.statistics import FEWEST
@@ -301,7 +301,7 @@ def _hold(
     rows: Rows, first: str, second: str, settings: WinnersSettings, where: str
 ) -> Comparison | None:
     """The winner of one place against that of another, in the trials of one of them."""
-    levels: dict[str, Any] = by_level(rows, settings.factor)
+    levels: dict[str, Any] = group_by_level(rows, settings.factor)
     if first not in levels or second not in levels:
         return None
     change = compare_rows(levels[first], levels[second], settings.measure)

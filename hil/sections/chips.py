@@ -18,9 +18,9 @@ from hil.sections.trials import (
     Rows,
     Trials,
     average_by_unit,
-    by_level,
     compare_rows,
     estimate,
+    group_by_level,
     is_share,
 )
 from hil.sections.words import CONFIDENCE, SIGNIFICANCE
@@ -83,19 +83,19 @@ def build_recovery(settings: RecoverySettings, trials: Trials) -> PageSection:
     """Make one row for each part, severity and mode."""
     measure, table, results, recoveries = settings.measure, [], [], list[Recovery]()
     for group in trials.group(["part", *settings.by]).values():
-        severities = list(by_level(group, settings.severity).values())
+        severities = list(group_by_level(group, settings.severity).values())
         if len(severities) < 2:
             continue
-        start = _measured_in(severities[0], settings, settings.reference)
+        start = _read_measure(severities[0], settings, settings.reference)
         quantity = words.name_quantity(group, settings.severity)
         what = " · ".join(filter(None, [quantity, *words.name_levels(group, settings.by)]))
         for number, rows in enumerate(severities[1:], start=1):
-            deployed = _measured_in(rows, settings, settings.reference)
+            deployed = _read_measure(rows, settings, settings.reference)
             severity = words.name_level(rows, settings.severity)
-            for mode, own in by_level(rows, settings.factor).items():
+            for mode, own in group_by_level(rows, settings.factor).items():
                 if mode == settings.reference:
                     continue
-                other = _measured_in(rows, settings, mode)
+                other = _read_measure(rows, settings, mode)
                 common = sorted(start.keys() & deployed.keys() & other.keys())
                 losses = [start[u] - deployed[u] for u in common]
                 lost, share = (fmean(losses) if losses else None), None
@@ -132,7 +132,7 @@ def build_recovery(settings: RecoverySettings, trials: Trials) -> PageSection:
     )
 
 
-def _measured_in(rows: Rows, settings: RecoverySettings, mode: str) -> dict[int, float]:
+def _read_measure(rows: Rows, settings: RecoverySettings, mode: str) -> dict[int, float]:
     """The measure of each unit in one mode."""
     return average_by_unit((r for r in rows if r.text(settings.factor) == mode), settings.measure)
 
@@ -205,7 +205,7 @@ class ChipYield:
     units: int
 
 
-def low_end(values: Sequence[float]) -> float:
+def find_low_end(values: Sequence[float]) -> float:
     """The accuracy that few chips fall short of."""
     return float(np.quantile(values, LOW))
 
@@ -218,8 +218,10 @@ def build_yield(settings: YieldSettings, trials: Trials) -> PageSection:
         return float(np.mean([value >= settings.least for value in values]))
 
     levels: dict[str, ChipYield] = {}
-    for level, rows in by_level(trials.rows, factor).items():
-        middle, low, good = (estimate(rows, measure, of) for of in (median, low_end, share_of_good))
+    for level, rows in group_by_level(trials.rows, factor).items():
+        middle, low, good = (
+            estimate(rows, measure, of) for of in (median, find_low_end, share_of_good)
+        )
         if middle and low and good:
             numbers = [row.unit.number for row in rows]
             chips = max(map(numbers.count, numbers))
@@ -333,7 +335,7 @@ def _yield_claims(settings: YieldSettings, levels: dict[str, ChipYield]) -> list
     comparisons = []
     for level, each in levels.items():
         chips = f"chips {words.phrase_level(each.rows[0], settings.factor)}"
-        for name, of in (("median", median), ("5th percentile", low_end)):
+        for name, of in (("median", median), ("5th percentile", find_low_end)):
             change = compare_rows(each.rows, reference.rows, settings.measure, of)
             if level != settings.reference and change is not None:
                 first = f"the {name} of {chips}"

@@ -12,9 +12,9 @@ from hil.sections.trials import (
     Rows,
     Trials,
     adjust_tests,
-    by_level,
     compare_rows,
     estimate,
+    group_by_level,
     group_rows,
 )
 from hil.statistics import FEWEST, Mean, PairedDifference
@@ -172,7 +172,7 @@ class BestLevel:
         return f"{len(alike)} of the {len(self.rivals)} others" if rest else "any other"
 
 
-def best_levels(
+def find_best_levels(
     trials: Trials, factor: str, by: Sequence[str], measure: str
 ) -> Sequence[BestLevel]:
     """Find the level that does best at each combination of some levels, or over all of them.
@@ -199,7 +199,7 @@ def measure_levels(rows: Rows, factor: str, measure: str) -> dict[str, tuple[lis
     """Find the trials of each level that has any that worked, with their mean."""
     return {
         text: (group, result)
-        for text, group in by_level(rows, factor).items()
+        for text, group in group_by_level(rows, factor).items()
         if text and (result := estimate(group, measure)) is not None
     }
 

@@ -12,9 +12,9 @@ from hil.sections.trials import (
     Row,
     Trials,
     average_by_unit,
-    by_level,
     estimate,
     estimate_mean,
+    group_by_level,
     group_rows,
     is_share,
 )
@@ -48,7 +48,7 @@ def build_severity(settings: SeveritySettings, trials: Trials) -> PageSection:
     """Make one figure of a measure over a factor for each combination of the levels of `by`."""
 
     def draw_group(group: list[Row]) -> Plot | None:
-        levels = {text: rows for text, rows in by_level(group, settings.x).items() if text}
+        levels = {text: rows for text, rows in group_by_level(group, settings.x).items() if text}
         values = [rows[0].level(settings.x).value for rows in levels.values()]
         ticks = None
         if None in values:
@@ -56,7 +56,7 @@ def build_severity(settings: SeveritySettings, trials: Trials) -> PageSection:
         places = [float(n) if ticks or v is None else v for n, v in enumerate(values)]
 
         def points_of(rows: list[Row]) -> Points:
-            own = by_level(rows, settings.x)
+            own = group_by_level(rows, settings.x)
             return [
                 (place, result)
                 for place, text in zip(places, levels, strict=True)

@@ -14,7 +14,7 @@ from pydantic import Field
 from drivers.contract.faults import NEURON_FAULTS
 from hil.figures.chip_plots import plot_neuron_map
 from hil.sections import PageSection, Plot, SectionKind, SectionSettings, Table, words
-from hil.sections.trials import Row, Trials, by_level
+from hil.sections.trials import Row, Trials, group_by_level
 from hil.statistics import proportion
 
 
@@ -33,7 +33,7 @@ def build_faults(settings: FaultSettings, trials: Trials) -> PageSection | None:
     table, data, shares, plots = [], [], dict[str, float](), []
     points = f"{100 * settings.critical:g} point{'s' if settings.critical != 0.01 else ''}"
     bits: dict[int, list[bool]] = {}
-    for level, own in by_level(rows, settings.factor).items():
+    for level, own in group_by_level(rows, settings.factor).items():
         name = words.name_level(own, settings.factor)
         kind = str(own[0].cell.settings.get("campaign", {}).get("kind", ""))
         part, noun = ("neuron", "layer") if kind in NEURON_FAULTS else ("synapse", "projection")

@@ -14,9 +14,9 @@ from hil.sections.trials import (
     Row,
     Trials,
     average_by_unit,
-    by_level,
     estimate,
     estimate_mean,
+    group_by_level,
     group_rows,
 )
 from hil.statistics import FEWEST, Mean
@@ -55,7 +55,7 @@ def measure_spread(rows: list[Row], settings: GapSettings) -> Spread | None:
     """
     own = {
         level: values
-        for level, group in by_level(rows, settings.factor).items()
+        for level, group in group_by_level(rows, settings.factor).items()
         if (values := average_by_unit(group, settings.measure))
     }
     units = set.intersection(*map(set, own.values())) if len(own) > 1 else set[int]()
@@ -105,7 +105,7 @@ def build_gap(settings: GapSettings, trials: Trials) -> PageSection | None:
         )
         for n in sorted({0, narrow})
     ]
-    devices = list(by_level(trials.rows, factor))
+    devices = list(group_by_level(trials.rows, factor))
     values = np.array([[each.devices.get(name, np.nan) for each in spreads] for name in devices])
     axes = words.name_legend(trials.rows, settings.by), words.name_quantity(trials.rows, factor)
     draw = partial(plots.plot_heat_map, values, names, devices, axes)

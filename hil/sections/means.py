@@ -15,8 +15,8 @@ from hil.sections.trials import (
     TIMES,
     Trials,
     average_by_unit,
-    by_level,
     estimate,
+    group_by_level,
     group_rows,
     is_share,
 )
@@ -93,7 +93,7 @@ def _plot_means(
     by, quantity = settings.by, words.name_measure(settings.measure)
     every = [row for rows in intervals.values() for row in rows]
     if is_apart:
-        named = by_level(trials.rows, by[0])
+        named = group_by_level(trials.rows, by[0])
         return [
             Plot(
                 words.name_level(named[level], by[0]),
@@ -120,7 +120,7 @@ def build_map(settings: MapSettings, trials: Trials) -> PageSection:
     figures, measure = [], settings.measure
     rows = [row for row in trials.rows if row.text(settings.x) and row.text(settings.y)]
     for group in group_rows(rows, settings.by).values():
-        columns, lines = by_level(group, settings.x), by_level(group, settings.y)
+        columns, lines = group_by_level(group, settings.x), group_by_level(group, settings.y)
         x, y = list(columns), list(lines)
         values, widths = np.full((len(y), len(x)), np.nan), []
         for (line, column), field in group_rows(group, [settings.y, settings.x]).items():

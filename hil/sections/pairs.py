@@ -8,16 +8,16 @@ from statistics import fmean
 
 from hil import statistics
 from hil.sections import PageSection, SectionKind, SectionSettings, Statement, Table, words
-from hil.sections.comparisons import Comparison, adjust, best_levels, tabulate
+from hil.sections.comparisons import Comparison, adjust, find_best_levels, tabulate
 from hil.sections.trials import (
     Row,
     Rows,
     Trials,
     average_by_unit,
-    by_level,
     compare_pairs,
     compare_rows,
     estimate,
+    group_by_level,
     group_rows,
 )
 from hil.statistics import Mean
@@ -36,7 +36,7 @@ def build_pairs(settings: PairsSettings, trials: Trials) -> PageSection:
     measure, factor, by = settings.measure, settings.factor, settings.by
     comparisons = []
     for group in trials.group(by).values():
-        levels = by_level(group, factor)
+        levels = group_by_level(group, factor)
         reference = levels.pop(settings.reference, [])
         levels.pop("", None)  # trials of parts that do not have the factor
         for rows in levels.values():
@@ -57,7 +57,9 @@ def build_pairs(settings: PairsSettings, trials: Trials) -> PageSection:
         f"Against {settings.reference}",
         words.read_note("pairs"),
         claims=comparisons,
-        answer=words.make_text(best_levels(trials, factor, by, measure) if by else comparisons),
+        answer=words.make_text(
+            find_best_levels(trials, factor, by, measure) if by else comparisons
+        ),
         tables=[tabulate("", names, measure, comparisons)],
         data={
             "reference": settings.reference,
@@ -103,8 +105,8 @@ def build_effects(settings: EffectsSettings, trials: Trials) -> PageSection:
 def _levels_by_factor(trials: Trials) -> list[tuple[str, list[list[Row]]]]:
     """The factors of each part, with the trials of each of their levels."""
     return [
-        (factor, list(by_level(rows, factor).values()))
-        for part, rows in by_level(trials.rows, "part").items()
+        (factor, list(group_by_level(rows, factor).values()))
+        for part, rows in group_by_level(trials.rows, "part").items()
         for factor in (trials.parts[part].factors if part else trials.factors)
     ]
 

@@ -10,7 +10,7 @@ import numpy as np
 from hil.figures import plots
 from hil.figures.svg import Figure
 from hil.sections import PageSection, Plot, SectionKind, SectionSettings, Table, words
-from hil.sections.trials import Row, Rows, Trials, by_level, is_share
+from hil.sections.trials import Row, Rows, Trials, group_by_level, is_share
 from hil.statistics import proportion, variance_components
 
 Bounds = tuple[float, float]
@@ -66,10 +66,10 @@ def measure_population(rows: list[Row], measure: str, least: float) -> Populatio
 def build_population(settings: PopulationSettings, trials: Trials) -> PageSection | None:
     """Make a row and a point of two figures for each severity and level."""
     measure, groups = settings.measure, dict[str, list[Population]]()
-    for level, rows in by_level(trials.rows, settings.factor).items():
+    for level, rows in group_by_level(trials.rows, settings.factor).items():
         own = (
             measure_population(each, measure, settings.least)
-            for each in by_level(rows, settings.x).values()
+            for each in group_by_level(rows, settings.x).values()
         )
         if populations := [each for each in own if each is not None]:
             groups[level] = populations

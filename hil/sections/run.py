@@ -334,11 +334,11 @@ def build_paid(settings: SectionSettings, run: RunRecord) -> PageSection | None:
     if run.result is None:
         return None
     note = words.read_note("paid", verb="estimates" if run.config.observe != "spikes" else "sees")
-    table = Table("", ("", "an inference", "the training"), paid_costs(run.result["costs"]))
+    table = Table("", ("", "an inference", "the training"), list_costs(run.result["costs"]))
     return PageSection("What the device paid", note, tables=[table])
 
 
-def paid_costs(costs: Costs) -> list[tuple[str, str, str]]:
+def list_costs(costs: Costs) -> list[tuple[str, str, str]]:
     """Tell what the device paid, thing by thing, for one sample and for the training.
 
     Args:

@@ -14,8 +14,8 @@ from hil.sections.trials import (
     Row,
     Trials,
     average_by_unit,
-    by_level,
     compare_pairs,
+    group_by_level,
     group_rows,
 )
 from hil.sections.words import CONFIDENCE
@@ -59,7 +59,7 @@ def build_tolerance(settings: ToleranceSettings, trials: Trials) -> PageSection:
     """Make a table of severities for each part, and a ranking by the loss at its middle one."""
     table, losses, measure = [], list[Comparison](), settings.measure
     for group in trials.group(["part"]).values():
-        severities = by_level(group, settings.severity)
+        severities = group_by_level(group, settings.severity)
         names = [words.name_level(at, settings.severity) for at in severities.values()]
         quantity = words.name_quantity(group, settings.severity)
         for rows in group_rows(group, settings.lines).values():
@@ -111,7 +111,7 @@ def _read_curves(
     rows: list[Row], settings: ToleranceSettings, severities: list[str]
 ) -> tuple[list[float], list[list[float]]]:
     """Places of the severities, and for each complete unit the measure at each of them."""
-    at = by_level(rows, settings.severity)
+    at = group_by_level(rows, settings.severity)
     present = [severity for severity in severities if severity in at]
     values = [average_by_unit(at[severity], settings.measure) for severity in present]
     units = set.intersection(*map(set, values)) if values else set()
@@ -272,7 +272,7 @@ def build_width(settings: WidthSettings, trials: Trials) -> PageSection:
     for group in trials.group(["part"]).values():
         own = [row for row in group if row.text(settings.x)]
         for rows in group_rows(own, settings.lines).values():
-            levels = by_level(rows, settings.x)
+            levels = group_by_level(rows, settings.x)
             values = {text: average_by_unit(at, settings.measure) for text, at in levels.items()}
             values = {text: by_number for text, by_number in values.items() if by_number}
             if len(values) < 2:

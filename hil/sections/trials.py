@@ -236,7 +236,7 @@ def group_rows(rows: Iterable[Row], factors: Sequence[str]) -> dict[tuple[str, .
     return {levels: groups[levels] for levels in sorted(groups, key=place)}
 
 
-def by_level(rows: Iterable[Row], factor: str) -> dict[str, list[Row]]:
+def group_by_level(rows: Iterable[Row], factor: str) -> dict[str, list[Row]]:
     """Group rows by their level of one factor."""
     return {level: group for (level,), group in group_rows(rows, [factor]).items()}
 

@@ -370,11 +370,11 @@ def _numbers(row: Row, names: Iterable[str]) -> list[str]:
 def _csv(header: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerows([_harmless(cell) for cell in line] for line in (header, *lines))
+    writer.writerows([_quote_formula(cell) for cell in line] for line in (header, *lines))
     return buffer.getvalue()
 
 
-def _harmless(cell: object) -> object:
+def _quote_formula(cell: object) -> object:
     """A cell that no spreadsheet takes for a formula: a text that looks like one is quoted."""
     if not isinstance(cell, str):
         return cell

@@ -186,7 +186,9 @@ def _with_absolute_paths(value: Any, key: str = "") -> Any:
         return [_with_absolute_paths(item) for item in value]
     if not isinstance(value, str) or key in WORDS:
         return value
-    return tasks.absolute_name(value) if key == "task" else extensions.absolute_name(value)
+    return (
+        tasks.make_name_absolute(value) if key == "task" else extensions.make_name_absolute(value)
+    )
 
 
 def _factors_in(sections: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from hil.reports.run_facts import format_setting
 from hil.runs.records import environment
 from hil.sections import PageSection, SectionKind, SectionSettings, Table, words
 from hil.sections.comparisons import find_extremes
-from hil.sections.trials import MEASURES, Level, Row, Rows, Trials, by_level, estimate
+from hil.sections.trials import MEASURES, Level, Row, Rows, Trials, estimate, group_by_level
 from hil.statistics import FEWEST
 from hil.studies.folder import (
     BEST,
@@ -127,7 +127,7 @@ def _write(folder: StudyFolder, rows: Rows, makers: Sequence[Maker]) -> dict[str
         pretrain=flatten(study.pretrain) if _starts_from_networks(study, rows) else [],
         bounds=words.read_note("bounds"),
         factors=_tabulate_factors(study),
-        smallest=_smallest_group(study, rows),
+        smallest=_count_smallest_group(study, rows),
         fewest=FEWEST,
         environment=environment(),
         again=f"hil study {quote(str(folder.path / STUDY))} --out {quote(f'{folder.path}-again')}",
@@ -144,7 +144,7 @@ def _answer(study: Study, rows: Rows, content: Sequence[PageSection]) -> list[st
         ]
     texts = [section.answer for section in content if section.answer]
     if not texts and not study.search:
-        texts = [find_extremes(tabulate(study, rows), _all_factors(study), "test_accuracy")]
+        texts = [find_extremes(tabulate(study, rows), _list_factors(study), "test_accuracy")]
     return [words.make_sentence(text) for text in texts[:ANSWERS] if text]
 
 
@@ -202,7 +202,7 @@ def _starts_from_networks(study: Study, rows: Rows) -> bool:
     return any(row.cell.settings.get("mode", usual) != "scratch" for row in rows)
 
 
-def _smallest_group(study: Study, rows: Rows) -> int:
+def _count_smallest_group(study: Study, rows: Rows) -> int:
     """Units of the combination that has fewest, among those that work at all."""
     table = Trials(rows if not study.search else ())
     groups = table.group(["part", *study.names()]).values()
@@ -213,13 +213,13 @@ def _smallest_group(study: Study, rows: Rows) -> int:
 # -- sections of a study -------------------------------------------------------------------------
 
 
-def _all_factors(study: Study) -> list[str]:
+def _list_factors(study: Study) -> list[str]:
     return [*(["part"] if study.parts else []), *study.names()]
 
 
-def wanted_sections(study: Study) -> list[Mapping[str, Any]]:
+def list_sections(study: Study) -> list[Mapping[str, Any]]:
     """The sections of a study; a table of means where it names none."""
-    return list(study.sections) or [{"kind": "means", "by": _all_factors(study)}]
+    return list(study.sections) or [{"kind": "means", "by": _list_factors(study)}]
 
 
 def check_sections(study: Study) -> None:
@@ -228,7 +228,7 @@ def check_sections(study: Study) -> None:
     Raises:
         ValueError: Naming the nearest.
     """
-    for section in wanted_sections(study):
+    for section in list_sections(study):
         _read_settings(section, study)
 
 
@@ -241,7 +241,7 @@ def make_sections(study: Study, rows: Rows) -> list[Maker]:
     """
     return [
         (str(section.get("title") or section["kind"]), partial(_build, section, study, rows))
-        for section in wanted_sections(study)
+        for section in list_sections(study)
     ]
 
 
@@ -250,7 +250,7 @@ def _build(section: Mapping[str, Any], study: Study, rows: Rows) -> PageSection 
     content = kind.build(_without_constant_factors(settings, rows), tabulate(study, rows))
     if content is None:
         return None
-    others_answer = any(other.get("answer") for other in wanted_sections(study))
+    others_answer = any(other.get("answer") for other in list_sections(study))
     return replace(
         content,
         title=settings.title or content.title,
@@ -264,7 +264,7 @@ def _without_constant_factors(settings: SectionSettings, rows: Rows) -> SectionS
     changed = {}
     for key in ("by", "lines"):
         if names := getattr(settings, key, ()):
-            changed[key] = tuple(n for n in names if len(by_level(rows, n)) > 1) or names[:1]
+            changed[key] = tuple(n for n in names if len(group_by_level(rows, n)) > 1) or names[:1]
     return settings.model_copy(update=changed)
 
 
@@ -319,7 +319,7 @@ def compare_settings(study: Study, rows: Rows) -> SettingsUsed:
     for settings in configurations:
         for key, text in settings.items():
             values.setdefault(key, {})[text] = None
-    named, used = _named_settings(study), SettingsUsed([], [], [])
+    named, used = _list_named_settings(study), SettingsUsed([], [], [])
     for key, texts in values.items():
         partial_key = any(key not in settings for settings in configurations)
         first, *others = texts
@@ -339,7 +339,7 @@ def _settings_of(row: Row) -> dict[str, str]:
     return {key: "none" if value is None else format_setting(value) for key, value in lines}
 
 
-def _named_settings(study: Study) -> set[str]:
+def _list_named_settings(study: Study) -> set[str]:
     """Keys of the settings that the study names."""
     layers: list[Mapping[str, Any]] = [study.base, *(part.set for part in study.parts.values())]
     for _, factors in study.families():

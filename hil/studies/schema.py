@@ -11,7 +11,7 @@ from pydantic import Field, PositiveInt, model_validator
 from drivers import nearest
 from drivers.contract.faults import FACTOR, VALUES, FaultKind
 from hil.config import Section, Sections
-from hil.extensions import short_name
+from hil.extensions import shorten_name
 from hil.learning import rules
 from hil.sections.trials import MEASURES
 from hil.validation import validate_values
@@ -244,4 +244,4 @@ def label(level: Any) -> str:
         return str(level["label"]) if is_named(level) else json.dumps(level)
     if isinstance(level, Sequence) and not isinstance(level, str):
         return ", ".join(map(label, level)) or "none"
-    return f"{level:g}" if isinstance(level, float) else short_name(str(level))
+    return f"{level:g}" if isinstance(level, float) else shorten_name(str(level))

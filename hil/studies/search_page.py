@@ -14,11 +14,11 @@ from hil.sections import PageSection, Plot, Table, words
 from hil.sections.comparisons import Comparison, adjust
 from hil.sections.trials import (
     Row,
-    by_level,
     compare_pairs,
     compare_rows,
     estimate,
     estimate_mean,
+    group_by_level,
     is_share,
 )
 from hil.sections.words import CONFIDENCE
@@ -52,7 +52,7 @@ def search_sections(
 
 def build_best(file: Path, result: SearchResult) -> PageSection:
     """Compare the best settings, trained anew on seeds that the search has not seen, by test."""
-    groups = by_level(result.confirmation, "settings")
+    groups = group_by_level(result.confirmation, "settings")
     usual = groups["usual"]
     claims = adjust(
         [

@@ -57,7 +57,7 @@ def serve(session: Session, service: Service, seed: int) -> Outcome:
             controller.step(x, data.y_train[rows], learned, step / steps)
             learned += 1
     days = np.array_split(right, -(-service.runs // service.day))
-    paid = costs.of_training(supervised.costs, device, config.network.steps, [])
+    paid = costs.sum_up_training(supervised.costs, device, config.network.steps, [])
     return {
         "test_accuracy": float(np.mean(right)),
         "curve": [float(np.mean(day)) for day in days],

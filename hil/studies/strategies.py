@@ -17,7 +17,7 @@ from hil.sections.trials import MEASURES, Cell, Level, Row, Rows, Unit
 from hil.studies.coordinator import Coordinator
 from hil.studies.plan import list_cells, list_units, make_cell, make_jobs, nest, read_level
 from hil.studies.schema import Factor, Search, Study, label
-from hil.studies.tuning import CompassSearch, tune, tuned_levels
+from hil.studies.tuning import CompassSearch, list_tuned_levels, tune
 
 if TYPE_CHECKING:
     from optuna import Study as OptunaStudy
@@ -46,7 +46,7 @@ def run_grid(coordinator: Coordinator) -> tuple[Rows, Tuned]:
     tuned = tune(coordinator, cells, study.tune) if study.tune else {}
     steps = []
     for cell in cells:
-        best = tuned[tuned_levels(cell, study.tune)].best.settings if study.tune else {}
+        best = tuned[list_tuned_levels(cell, study.tune)].best.settings if study.tune else {}
         steps += [(cell, unit, make_jobs(study, unit, cell.settings, best)) for unit in units]
     sources = {jobs[0].key: jobs[0] for _, _, jobs in steps if len(jobs) > 1}
     trials = {jobs[-1].key for _, _, jobs in steps}
@@ -185,7 +185,7 @@ def _run_arm(coordinator: Coordinator, search: Search, sampler: str, repeat: int
     rows: list[Row] = []
     for _ in range(search.generations):
         generation = [optimiser.ask(distributions) for _ in range(search.population)]
-        steps = [(make_cell(sampled_levels(study, t.params)), unit) for t in generation]
+        steps = [(make_cell(read_sampled_levels(study, t.params)), unit) for t in generation]
         new = _evaluate(coordinator, f"{sampler}-{repeat}", steps, len(rows))
         for trial, row in zip(generation, new, strict=True):
             optimiser.tell(trial, objectives(search, row))
@@ -229,7 +229,7 @@ def distribution(factor: Factor) -> BaseDistribution:
     return FloatDistribution(factor.low, factor.high, log=factor.log)
 
 
-def sampled_levels(study: Study, params: Mapping[str, Any]) -> dict[str, Level]:
+def read_sampled_levels(study: Study, params: Mapping[str, Any]) -> dict[str, Level]:
     """Read what was sampled as levels."""
     levels = {}
     for name, value in params.items():

@@ -163,7 +163,7 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
     else:
         state = TrainState.first(controller.layers)
         controller.write()
-    training = costs.of_training(
+    training = costs.sum_up_training(
         controller.supervised.costs,
         session.device,
         session.config.network.steps,
@@ -174,12 +174,12 @@ def _measure(job: Job, session: Session) -> tuple[Outcome, Weights]:
     test = session.test(data.x_test, data.y_test, metrics=state.metrics)
     tested, inference = test.score, test.costs
     assert isinstance(tested, Score), "a study has no real targets"
-    network = costs.of_network(controller.supervised.stored, session.device, inference)
+    network = costs.describe_network(controller.supervised.stored, session.device, inference)
     validated = last.get("validation_accuracy")
     if not job.train and len(data.y_validation):
         validation = session.test(data.x_validation, data.y_validation, None, [], "validate")
         validated = float(np.mean(validation.predicted == data.y_validation))
-    amiss = {finding["headline"] for finding in findings.latest(state.metrics)}
+    amiss = {finding["headline"] for finding in findings.keep_latest(state.metrics)}
     amiss |= {finding.sign for finding in findings.find_missed_classes(tested)}
     outcome: Outcome = {
         "test_accuracy": tested.accuracy,

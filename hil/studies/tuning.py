@@ -48,7 +48,7 @@ def tune(
     study = coordinator.study
     kinds: dict[tuple[str, ...], Cell] = {}
     for cell in cells:
-        kinds.setdefault(tuned_levels(cell, tuning), cell)
+        kinds.setdefault(list_tuned_levels(cell, tuning), cell)
     searches = {kind: CompassSearch(study, tuning, cell) for kind, cell in kinds.items()}
     if tuning.settings == 1:
         return searches
@@ -64,7 +64,7 @@ def tune(
     return searches
 
 
-def tuned_levels(cell: Cell, tuning: Tune) -> tuple[str, ...]:
+def list_tuned_levels(cell: Cell, tuning: Tune) -> tuple[str, ...]:
     """Name the levels of a cell by which it is tuned."""
     return tuple(cell.levels[name].text for name in tuning.by)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import cache
 from hashlib import sha256
@@ -22,7 +23,7 @@ from hil.studies import page
 from hil.studies.folder import Sources
 from hil.studies.plan import Job, list_cells, list_units, make_cell, make_jobs
 from hil.studies.schema import Study, label
-from hil.studies.strategies import check_objectives, sampled_levels
+from hil.studies.strategies import check_objectives, read_sampled_levels
 from hil.studies.tuning import CompassSearch
 from hil.trust import code_of, fingerprints, open_device
 
@@ -83,17 +84,22 @@ def check(study: Study) -> Sources:
         check_objectives(study.search)
     page.check_sections(study)
     steps = {step.key: step for steps in _jobs(study) for step in steps}
-    devices: dict[tuple[str, ...], list[Job]] = {}
+    # What differs in the optimiser alone is laid on a device alike.
+    alike: dict[tuple[str, ...], dict[str, list[Job]]] = {}
+    configs: dict[str, Config] = {}
     for step in steps.values():
-        config = step.configuration
-        devices.setdefault((config.device_url, *code_of(config)), []).append(step)
+        config = configs[step.key] = step.configuration
+        on_device = alike.setdefault((config.device_url, *code_of(config)), {})
+        about = config.model_dump_json(exclude={"optimiser"}) + str(step.open_settings)
+        on_device.setdefault(about, []).append(step)
     sources, load = Sources(), cache(tasks.load)
     layers: dict[str, tuple[int, ...]] = {}
     unfit: list[ValueError] = []
-    for jobs in devices.values():
-        with open_device(jobs[0].configuration) as device:
-            for step in jobs:
-                config = step.configuration
+    for groups in alike.values():
+        first, *_ = groups.values()
+        with open_device(configs[first[0].key]) as device:
+            for jobs in groups.values():
+                step, config = jobs[0], configs[jobs[0].key]
                 data = load(config.task, config.seed, config.training.validation_fraction)
                 if data.is_real:
                     raise ValueError(
@@ -103,7 +109,7 @@ def check(study: Study) -> Sources:
                 sources.data.setdefault(config.task, data.sha256)
                 try:
                     session = Session.on_device(device, config, data, step.open_settings)
-                    layers[step.key] = session.controller.layers
+                    layers |= dict.fromkeys((job.key for job in jobs), session.controller.layers)
                     session.close()
                 except ValueError as error:
                     unfit.append(ValueError(f"{shorten(config.device_url)}: {error}"))
@@ -145,7 +151,8 @@ def _jobs(study: Study) -> Iterator[tuple[Job, ...]]:
             steps = make_jobs(study, first, cell.settings, option.settings)
             if study.search is not None and len(steps) > 1:
                 raise ValueError("mode: a search trains from scratch: leave mode out")
-            if is_tuned and not steps[-1].configuration.training.validation_fraction:
+            config = json.loads(steps[-1].config)
+            if is_tuned and not config["training"]["validation_fraction"]:
                 raise ValueError(
                     "training.validation_fraction = 0: tuning chooses by validation samples, "
                     "so give them a share"
@@ -160,5 +167,5 @@ def _corners(study: Study) -> list[Cell]:
         values: list[Any] = [label(level) for level in factor.levels]
         if factor.low is not None and factor.high is not None:
             values = [int(v) if factor.whole else v for v in (factor.low, factor.high)]
-        corners += [make_cell(sampled_levels(study, {name: value})) for value in values]
+        corners += [make_cell(read_sampled_levels(study, {name: value})) for value in values]
     return corners

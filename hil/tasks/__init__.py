@@ -26,13 +26,13 @@ __all__ = [
     "SampleSet",
     "Signals",
     "Task",
-    "absolute_name",
+    "make_name_absolute",
     "files",
     "get",
     "load",
     "names",
     "save",
-    "short_name",
+    "shorten_name",
 ]
 
 ARRAYS = "arrays"  # the task whose samples a program gave
@@ -143,7 +143,7 @@ def files(name: str) -> list[Path]:
     return list(get(name).files())
 
 
-def absolute_name(name: str) -> str:
+def make_name_absolute(name: str) -> str:
     """Name a task such that it means the same wherever it is used: that of a file is absolute.
 
     Raises:
@@ -151,11 +151,11 @@ def absolute_name(name: str) -> str:
     """
     address = own_file.parse_address(name)
     if address is None:
-        return extensions.absolute_name(_spell(name))
+        return extensions.make_name_absolute(_spell(name))
     return str(own_file.make_absolute(address))
 
 
-def short_name(name: str) -> str:
+def shorten_name(name: str) -> str:
     """Name a task as it stands in names of folders: that of a file without its place."""
     address = own_file.parse_address(name)
     return name if address is None else address.path.name

@@ -27,6 +27,7 @@ PARTS = ("train", "validation", "test")
 
 FEW, IMAGE = 50, 400  # features: below, a table; from, an image of some size
 LONG = 50  # steps of a signal: below, each is held for two of the device
+FEW_SIGNALS = 100  # below, a network is told the time in place of learning what order means
 
 # What suits samples in time: learning step by step, a network that remembers, and a readout that
 # tells more than a few spikes. Chosen on validation samples: docs/configuration.md.
@@ -236,7 +237,9 @@ def suggest_settings(size: Size) -> Sections:
     A small set is learned in small batches, and any set in about 2000 steps at least. Few
     features are shown stronger, beside an input that is always on, as in `yinyang`; few channels of
     signals through receptive fields, for twice as long where they are short. Signals are learned
-    from step by step, by a network that projects to itself.
+    from step by step, by a network that projects to itself. Of short ones, fewer than 100
+    are too few to learn what order means: fewer fields, others of the time, and a plain network
+    generalise better.
     """
     if size.samples < 1:
         return {}
@@ -250,7 +253,11 @@ def suggest_settings(size: Size) -> Sections:
             sections["encoding"] = {"name": "events"}
         elif size.features < FEW:
             hold = 2 if size.steps < LONG else 1
-            sections["encoding"] = {"name": "receptive_fields", "gain": 2.0, "hold": hold}
+            encoding: dict[str, object] = {"name": "receptive_fields", "gain": 2.0, "hold": hold}
+            if size.samples < FEW_SIGNALS and size.steps < LONG:
+                encoding |= {"fields": 5, "time_fields": 16}
+                sections["network"] = {**IN_TIME["network"], "recurrent": False}
+            sections["encoding"] = encoding
     elif size.features < FEW:
         sections["encoding"] = {"name": "current", "gain": 2.0, "bias": 0.5}
         sections["homeostasis"] = {"weight": 0.003}

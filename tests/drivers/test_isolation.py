@@ -73,6 +73,16 @@ def test_a_driver_that_breaks_whenever_it_is_run_ends_in_one_line(
     assert "ended in run (SIGSEGV)" in last and "go on with: hil resume run" in last
 
 
+@pytest.mark.parametrize("kind", ["ReplacesFunctions", "GoesElsewhereLater"])
+def test_what_a_driver_does_to_its_process_stays_there(
+    kind: str, task: str, undisturbed: list[bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(drivers.registry.BUILTIN, "spoils", f"support.misbehaving:{kind}")
+    done = command("train", task, "--device", "spoils:?isolated=1", *SETTINGS)
+    assert done.exit_code == 0, done.output
+    assert weights(tmp_path / "run") == undisturbed
+
+
 def test_an_isolated_device_is_the_device() -> None:
     """What it states, answers, remembers and refuses is the same."""
     probes = [Probe(1), Probe(2, "spikes", reduce="mean")]

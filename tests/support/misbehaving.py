@@ -6,9 +6,13 @@ device behaving, or words of the line that it ends in.
 
 from __future__ import annotations
 
+import inspect
+import io
+import json
 import math
 import os
 import random
+import signal
 import sys
 import threading
 import warnings
@@ -355,6 +359,46 @@ class LeavesThreads(Disturbs):
             threading.Thread(target=threading.Event().wait, name="waits").start()
 
 
+class RewrapsOutput(Disturbs):
+    """passes"""
+
+    def disturb(self):
+        sys.stdout = io.TextIOWrapper(sys.stdout.buffer)
+
+
+class DetachesOutput(Disturbs):
+    """passes"""
+
+    def disturb(self):
+        sys.stdout.detach()
+
+
+class LowersTheDepthOfCalls(Disturbs):
+    """passes"""
+
+    def disturb(self):
+        sys.setrecursionlimit(len(inspect.stack()) + 40)
+
+
+class SetsAnAlarm(Disturbs):
+    def disturb(self):
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+
+
+class HidesNewFiles(Disturbs):
+    """passes"""
+
+    def disturb(self):
+        os.umask(0o777)
+
+
+class Forks(Disturbs):
+    """passes"""
+
+    def disturb(self):
+        os.fork()
+
+
 class MakesOverflowsErrors(Disturbs):
     """passes"""
 
@@ -375,6 +419,16 @@ class TakesOverOutput(Disturbs):
 
     def disturb(self):
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+
+
+class ReplacesFunctions(Disturbs):
+    def disturb(self):
+        json.dumps = json.loads = lambda *_, **__: "{}"
+
+
+class GoesElsewhereLater(Disturbs):
+    def disturb(self):
+        threading.Timer(0.01, os.chdir, ("/",)).start()
 
 
 class ChangesItsMind(Behaving):

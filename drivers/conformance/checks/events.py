@@ -22,6 +22,7 @@ from drivers.conformance.wiring import (
     OneToOne,
     ProjectionRefused,
     chain_wires,
+    make_single_event,
     map_wires,
     measure_chain,
     measure_common_delay,
@@ -29,7 +30,6 @@ from drivers.conformance.wiring import (
     measure_onward,
     measure_usual_delay,
     read_fired,
-    single_event,
 )
 from drivers.contract.info import Arrival
 from drivers.contract.network import Network, Population, Projection
@@ -140,7 +140,7 @@ def spikes_come_back_in_the_next_step(harness: Harness) -> None:
     """A spike that comes back moves the test of the step after its own, where its weights lead."""
     refused: list[ProjectionRefused] = []
     is_any_taken = False
-    for depth in _tried_depths(harness):
+    for depth in _choose_depths(harness):
         first, onward = measure_chain(harness, depth), measure_onward(harness)
         ends = [(n, m) for n in range(1, depth + 1) for m in range(1, n + 1)]
         for source, target in ends:
@@ -227,7 +227,7 @@ def each_synapse_has_its_own_delay(harness: Harness) -> None:
     # By turns, so that it is another one where source and target are mixed up.
     by_source = few * (np.arange(harness.neurons) % 2)
     own = np.repeat(by_source[:, np.newaxis], harness.neurons, axis=1)
-    for depth in _tried_depths(harness):
+    for depth in _choose_depths(harness):
         first = measure_chain(harness, depth)
         last = OneToOne(depth - 1, depth, 1, delay=own)
         map_wires(harness, depth, [*chain_wires(depth)[:-1], last])
@@ -253,7 +253,7 @@ def each_synapse_has_its_own_delay(harness: Harness) -> None:
 def events_under_way_are_carried_on(harness: Harness) -> None:
     """Where info says runs_on, what is under way when a run ends acts in the run that goes on."""
     few = min(FEW_STEPS, harness.info.capacity.delay)
-    for depth in _tried_depths(harness):
+    for depth in _choose_depths(harness):
         first = measure_chain(harness, depth)
         before = FIRST + measure_chain(harness, depth - 1) + 1 if depth > 1 else FIRST + 1
         last = OneToOne(depth - 1, depth, delay=few)
@@ -262,8 +262,8 @@ def events_under_way_are_carried_on(harness: Harness) -> None:
         for steps, expected in ((due - 1, False), (due, True)):
             if not steps:
                 continue
-            harness.run(single_event(harness, before))
-            no_event = single_event(harness, steps, charge=0)
+            harness.run(make_single_event(harness, before))
+            no_event = make_single_event(harness, steps, charge=0)
             rest = harness.mapped.run(no_event, trial=1, carry=True)
             if bool(read_fired(harness, rest.counts).mean() >= HALF) != expected:
                 raise Failed(
@@ -278,8 +278,8 @@ def a_run_from_reset_has_nothing_under_way(harness: Harness) -> None:
     """What is on its way when a run ends does not act in a run from reset."""
     first, few = measure_chain(harness, 1), min(FEW_STEPS, harness.info.capacity.delay)
     map_wires(harness, 1, [OneToOne(0, 1, delay=few)])
-    harness.run(single_event(harness, FIRST + 1))
-    after = harness.run(single_event(harness, first + few + 1, charge=0), trial=1)
+    harness.run(make_single_event(harness, FIRST + 1))
+    after = harness.run(make_single_event(harness, first + few + 1, charge=0), trial=1)
     if read_fired(harness, after.counts).mean() >= HALF:
         raise Failed(
             "an event that was on its way when a run ended acts in the next run, which begins from "
@@ -305,7 +305,7 @@ def graphs_that_are_not_stated_are_refused(harness: Harness) -> None:
         check_refusal(what, CapacityError, partial(harness.device.configure, network))
 
 
-def _tried_depths(harness: Harness) -> Sequence[int]:
+def _choose_depths(harness: Harness) -> Sequence[int]:
     """Depths of the networks that are tried."""
     return range(1, min(2, harness.info.capacity.layers) + 1)
 

@@ -49,7 +49,7 @@ def line_time_never_falls(harness: Harness) -> None:
     read = [harness.mapped.transfer_seconds]
     for share in (1.0, 0.5):
         harness.write(share)
-        harness.run(harness.everything())
+        harness.run(harness.drive_all())
         read.append(harness.mapped.transfer_seconds)
     if not (all(map(math.isfinite, read)) and 0 <= read[0] <= read[1] <= read[2]):
         raise Failed(f"transfer_seconds was {', '.join(f'{each:g}' for each in read)}")
@@ -64,7 +64,7 @@ def stated_limits_are_taken(harness: Harness) -> None:
         ((harness.widest, 1), 1),
         ((1, min(room.neurons, cells)), 1),
         ((1,) * (min(room.layers, cells) + 1), 1),
-        *((layers, 1) for layers in _most_synapses(harness)),
+        *((layers, 1) for layers in _list_largest_projections(harness)),
         ((1, 1), room.batch),
     ):
         what = f"{batch} samples in a network of layers {_describe_layers(layers)}"
@@ -114,7 +114,7 @@ def what_is_not_stated_is_refused(harness: Harness) -> None:
         for what, expected, ask in refusals:
             check_refusal(what, expected, ask)
 
-    check_unchanged(harness, "refusals", request_refusals, _refusing_depth(harness))
+    check_unchanged(harness, "refusals", request_refusals, _choose_refusing_depth(harness))
 
 
 @check()
@@ -137,7 +137,7 @@ def refused_network_leaves_the_old_one(harness: Harness) -> None:
 Refusal = tuple[str, type[DeviceError], Callable[[], object]]
 
 
-def _refusing_depth(harness: Harness) -> int:
+def _choose_refusing_depth(harness: Harness) -> int:
     """Layers of the network on which requests are refused."""
     return min(2, harness.info.capacity.layers)
 
@@ -148,7 +148,7 @@ def _networks_beyond(harness: Harness) -> Iterator[Refusal]:
     larger = [(room.inputs + 1, 1), (1, room.neurons + 1), (1,) * (room.layers + 2)]
     if room.fan_in is not None and room.fan_in < room.inputs:
         larger.append((room.fan_in + 1, 1))
-    for inputs, neurons in _most_synapses(harness):
+    for inputs, neurons in _list_largest_projections(harness):
         if neurons < room.neurons:
             larger.append((inputs, neurons + 1))
     beyond = {
@@ -195,14 +195,14 @@ def _runs_beyond(harness: Harness) -> Iterator[Refusal]:
     wrong = {"a stimulus of too many channels": Stimulus.of(stated[0], wide)}
     for kind in get_args(StimulusKind):
         if kind not in stated:
-            wrong[f"a stimulus of kind {kind}"] = harness.everything(kind)
+            wrong[f"a stimulus of kind {kind}"] = harness.drive_all(kind)
     for what, stimulus in wrong.items():
         yield what, StimulusError, partial(harness.run, stimulus)
 
 
 def _probes_beyond(harness: Harness) -> Iterator[Refusal]:
     """Probes that are not offered, to the last step and neuron."""
-    depth = _refusing_depth(harness)
+    depth = _choose_refusing_depth(harness)
     beyond = [Probe(0, "spikes"), Probe(depth + 1, "spikes")]
     for layer, quantity in product(range(1, depth + 1), get_args(Quantity)):
         offer = harness.info.offer(quantity, layer, depth)
@@ -218,13 +218,13 @@ def _probes_beyond(harness: Harness) -> Iterator[Refusal]:
             beyond.append(replace(shown, neurons=tuple(range(len(shown.neurons) + 1))))
         beyond.append(replace(shown, neurons=(harness.neurons,)))
     for probe in beyond:
-        ask = partial(harness.run, harness.everything(), [probe])
+        ask = partial(harness.run, harness.drive_all(), [probe])
         yield describe_probe(probe), UnsupportedProbe, ask
 
 
 def _weights_beyond(harness: Harness) -> Iterator[Refusal]:
     """Weights that are no weights of the network that is mapped."""
-    depth = _refusing_depth(harness)
+    depth = _choose_refusing_depth(harness)
     fitting = np.ones((harness.group * harness.neurons, harness.neurons), np.float32)
     for what, projection, weights in (
         ("weights of a wrong shape", 0, fitting[:, 1:]),
@@ -234,7 +234,7 @@ def _weights_beyond(harness: Harness) -> Iterator[Refusal]:
         yield what, WeightError, partial(harness.mapped.write_weights, projection, weights)
 
 
-def _most_synapses(harness: Harness) -> Iterator[tuple[int, int]]:
+def _list_largest_projections(harness: Harness) -> Iterator[tuple[int, int]]:
     """A projection of as many synapses as are stated, where a layer more would be too many."""
     room = harness.info.capacity
     if room.synapses is not None:
@@ -316,7 +316,7 @@ def _measure_median(
         own = share if projection == layer - 1 else 1.0
         harness.write(own * np.eye(harness.neurons), projection)
     probe = harness.probe(offer, reduce, layer)
-    values = harness.run(harness.everything(), [probe]).samples[probe].astype(np.float32)
+    values = harness.run(harness.drive_all(), [probe]).samples[probe].astype(np.float32)
     if offer.quantity == "membrane":
         values = harness.info.neuron.membrane.in_thresholds(values)
     return float(np.median(values.mean(axis=tuple(range(values.ndim - 1)))))
@@ -427,7 +427,7 @@ def _runs_differ(harness: Harness, depth: int, ends: Sequence[dict[str, Any]]) -
             harness.write(first)
             for p in range(1, depth):
                 harness.write(later * np.eye(harness.neurons), p)
-            readout = harness.run(harness.everything(harness.event_kind), probes)
+            readout = harness.run(harness.drive_all(harness.event_kind), probes)
             answers += [readout.counts, *(readout.samples[probe] for probe in probes)]
         acting.append(answers)
     return any(not np.array_equal(a, b) for a, b in zip(*acting, strict=True))

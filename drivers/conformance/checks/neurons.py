@@ -11,9 +11,9 @@ from drivers.conformance.charge import (
     ChargeLadder,
     FiringCharges,
     follow_event,
-    last_membranes,
     membranes_after_event,
     peak_membrane,
+    read_last_membranes,
     read_membranes,
     steps_of_inflow,
 )
@@ -123,7 +123,7 @@ def reset_is_as_stated(harness: Harness) -> None:
     # The last step may be that of a spike, before which a membrane may rise steeply.
     every = view.offer.every
     lengths = {max(harness.steps - late * every, every) for late in range(LATEST)}
-    last = [last_membranes(harness, view, harness.everything(steps=n)) for n in lengths]
+    last = [read_last_membranes(harness, view, harness.drive_all(steps=n)) for n in lengths]
     grown = min(float(np.median(each)) for each in last)
     if grown > GROWN * DRIVE:
         raise Failed(
@@ -142,7 +142,7 @@ def _keeps_the_rest(harness: Harness) -> bool:
     for factor in 2.0 ** np.arange(0, 3.01, 0.2):
         if harness.working_share * factor <= 1:
             harness.write(harness.working_share * factor * np.eye(harness.neurons))
-            rates.append(harness.run(harness.everything()).counts / harness.steps)
+            rates.append(harness.run(harness.drive_all()).counts / harness.steps)
     intervals = 1 / np.maximum(np.concatenate(rates), 1e-3).ravel()
     intervals -= max(np.rint(intervals.min()) - 1, 0)
     intervals = intervals[(intervals > 1.02) & (intervals < 3.2)]
@@ -354,7 +354,7 @@ def refractory_steps_are_as_stated(harness: Harness) -> None:
     skip_if(drive * harness.neurons < STRONG, "inputs are too few for a strong drive")
     harness.clear()
     harness.write(min(1.0, STRONG / (drive * harness.neurons)))
-    counts = harness.run(harness.everything()).counts
+    counts = harness.run(harness.drive_all()).counts
     most = float(np.percentile(counts, 90))
     apart = harness.steps / max(most, 1e-9)
     if stated is None:

@@ -54,7 +54,7 @@ def state_restores_what_it_was(harness: Harness) -> None:
 @check()
 def closing_twice_is_fine(harness: Harness) -> None:
     """A closed device may be closed again, and refuses everything else."""
-    device, stimulus = harness.device, harness.everything()
+    device, stimulus = harness.device, harness.drive_all()
     device.close()
     harness.close()
     for what, ask in (
@@ -118,7 +118,7 @@ def faults_act_where_they_are_and_lift(harness: Harness) -> None:
 
 
 def _count_by_neuron(harness: Harness) -> NDArray[np.float64]:
-    spikes: NDArray[np.float64] = harness.run(harness.everything()).counts.sum(axis=0, dtype=float)
+    spikes: NDArray[np.float64] = harness.run(harness.drive_all()).counts.sum(axis=0, dtype=float)
     return spikes
 
 
@@ -129,7 +129,7 @@ def _sum_halves(spikes: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _check_unconfigured(harness: Harness, when: str) -> None:
     device = harness.device
-    check_refusal(f"run {when}", NotConfigured, lambda: device.run(harness.everything()))
+    check_refusal(f"run {when}", NotConfigured, lambda: device.run(harness.drive_all()))
     weights = _random_weights(harness, 1)
     check_refusal(f"write_weights {when}", NotConfigured, lambda: device.write_weights(0, weights))
 

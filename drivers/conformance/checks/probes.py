@@ -41,7 +41,7 @@ NEIGHBOUR = 0.7
 def probes_change_nothing(harness: Harness) -> None:
     """With and without probes, the spikes are the same, in that run and the next."""
     depth = min(2, harness.info.capacity.layers)
-    probes = _all_probes(harness, depth)
+    probes = _list_probes(harness, depth)
     harness.configure(depth)  # what probes did before is to be forgotten
     stimulus, exact = harness.work(depth), harness.info.abilities.deterministic
 
@@ -60,7 +60,7 @@ def probes_change_nothing(harness: Harness) -> None:
 def offered_probes_are_answered(harness: Harness) -> None:
     """Every quantity, layer and reduction offered is answered, all in one run."""
     depth = min(2, harness.info.capacity.layers)
-    harness.run(harness.work(depth), _all_probes(harness, depth))
+    harness.run(harness.work(depth), _list_probes(harness, depth))
 
 
 @check(look="which samples _run reduces, and from which step on it takes them")
@@ -208,7 +208,7 @@ def _measure_movement(
     return max(responses, key=lambda moved: float(moved.mean()))
 
 
-def _all_probes(harness: Harness, depth: int) -> list[Probe]:
+def _list_probes(harness: Harness, depth: int) -> list[Probe]:
     """A probe of every quantity, layer and reduction that is offered."""
     shown = [
         harness.probe(offer, reduce, layer)

@@ -17,10 +17,10 @@ from drivers.conformance.checking import (
     find_difference,
     is_near,
     is_noiseless,
+    list_shown_probes,
     measure_noise,
     measure_spread,
     probe_each_step,
-    shown_probes,
 )
 from drivers.conformance.harness import DRIVE, Harness, NotApplicable, skip_if
 from drivers.contract.messages import Readout, Stimulus
@@ -40,7 +40,7 @@ def stated_kinds_are_taken(harness: Harness) -> None:
     share, kinds = harness.working_share, harness.info.offers.stimuli
     harness.clear()
     harness.write(np.eye(harness.neurons) * share)
-    fired = {kind: harness.count_spikes(harness.everything(kind)) for kind in kinds}
+    fired = {kind: harness.count_spikes(harness.drive_all(kind)) for kind in kinds}
     if max(fired.values()) > FACTOR * min(fired.values()) + harness.batch * harness.neurons:
         numbers = ", ".join(f"{kind}: {count}" for kind, count in fired.items())
         raise Failed(f"output spikes of the same drive: {numbers}")
@@ -153,9 +153,9 @@ APART, HALF = 1.5, 1.2
 @check(needs.REPEATS)
 def same_trial_same_run(harness: Harness) -> None:
     """Where runs are deterministic, the same trial gives the same run."""
-    stimulus, probes = harness.work(), shown_probes(harness)
+    stimulus, probes = harness.work(), list_shown_probes(harness)
     first = harness.run(stimulus, probes, trial=3)
-    harness.run(harness.everything(), trial=4)
+    harness.run(harness.drive_all(), trial=4)
     harness.run(stimulus, trial=None)
     difference = find_difference(first, harness.run(stimulus, probes, trial=3))
     if difference:
@@ -165,7 +165,7 @@ def same_trial_same_run(harness: Harness) -> None:
 @check()
 def every_run_starts_from_reset(harness: Harness) -> None:
     """What ran before leaves nothing behind in a run."""
-    strong = harness.everything()
+    strong = harness.drive_all()
     check_unchanged(harness, "a strong one", lambda trial: harness.run(strong, trial=trial))
 
 
@@ -211,7 +211,7 @@ def runs_are_as_long_as_asked(harness: Harness) -> None:
             raise Failed(f"{runs}: {one.sum()} and {two.sum()} spikes")
     harness.clear()
     harness.write(np.eye(harness.neurons))
-    half, whole = (harness.count_spikes(harness.everything(steps=n)) for n in (steps // 2, steps))
+    half, whole = (harness.count_spikes(harness.drive_all(steps=n)) for n in (steps // 2, steps))
     if whole < HALF * half and harness.info.neuron.spikes_per_run is None:
         raise Failed(f"{half} spikes in {steps // 2} steps of a strong drive, {whole} in {steps}")
 
@@ -223,7 +223,7 @@ def membranes_start_from_reset(harness: Harness) -> None:
     probe = harness.probe(view.offer, view.offer.reductions[0])
     scatter, stimulus = measure_noise(harness, probe, view.depth), harness.work(view.depth)
     before = harness.run(stimulus, [probe]).samples[probe]
-    harness.run(harness.everything(), [probe])
+    harness.run(harness.drive_all(), [probe])
     after = harness.run(stimulus, [probe]).samples[probe]
     if scatter:  # a device that varies may vary more from here to there than between two runs
         swing = abs(harness.info.neuron.membrane.threshold - harness.info.neuron.membrane.rest)
@@ -238,7 +238,7 @@ def several_spikes_of_a_step_are_counted(harness: Harness) -> None:
     """Where info states several spikes a step, a drive of several thresholds counts as much."""
     harness.clear()
     harness.write(1.0)
-    fired = int(harness.run(harness.everything()).counts.max())
+    fired = int(harness.run(harness.drive_all()).counts.max())
     stated, drive = harness.info.neuron.spikes_per_step, harness.neurons * DRIVE
     rest = 1 + (harness.info.neuron.refractory or 0)
     if fired <= harness.steps * max(1, 0.8 * min(stated, drive / 2) / rest):

@@ -50,7 +50,7 @@ def full_weights_fire(harness: Harness) -> None:
     """With weights at full scale a strong stimulus makes neurons fire."""
     harness.clear()
     harness.write(np.eye(harness.neurons))
-    if not harness.run(harness.everything()).counts.any():
+    if not harness.run(harness.drive_all()).counts.any():
         raise Failed(
             f"no neuron fired in {harness.steps} steps at {harness.group} inputs, full scale "
             f"{harness.full_scale:g} and {harness.amplitude} events a step on each input"
@@ -215,7 +215,7 @@ def each_projection_acts_at_its_place(harness: Harness) -> None:
 def the_last_write_counts(harness: Harness) -> None:
     """A run is made with the weights that were written last, all of them."""
     harness.clear()
-    on, off, stimulus = np.eye(harness.neurons), np.zeros(()), harness.everything()
+    on, off, stimulus = np.eye(harness.neurons), np.zeros(()), harness.drive_all()
     fired = []
     for shares in (on, off, on, 0.98 * on, off):
         harness.write(shares)

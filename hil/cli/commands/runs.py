@@ -204,7 +204,7 @@ def runs(
 ) -> None:
     """List the runs of a folder, and in what they differ."""
     from hil.plain_text import describe_score
-    from hil.reports.comparison import ComparedRun, differing_settings, group_runs
+    from hil.reports.comparison import ComparedRun, find_differing_settings, group_runs
     from hil.runs.folder import Run
 
     folders = sorted(path.parent for path in folder.glob("*/environment.json"))
@@ -217,7 +217,7 @@ def runs(
         except ValueError as error:  # a damaged one hides no other
             print_message(str(error))
     groups = group_runs(opened) if opened else []
-    differing = differing_settings(groups)
+    differing = find_differing_settings(groups)
     usual = [_find_usual_settings(group[0].run) for group in groups]
     others = [key for key in differing if key not in ("task", "device")]
     rows = []

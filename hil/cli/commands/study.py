@@ -60,7 +60,7 @@ def study(
     from hil import config as configuration
     from hil import studies, tasks
     from hil.extensions import Trust, find_code
-    from hil.plain_text import one_line
+    from hil.plain_text import make_one_line
     from hil.runs.exclusive import stem
     from hil.studies import folder, loader
 
@@ -91,7 +91,7 @@ def study(
         )
         if start is not None:
             complete = loader.start_from(complete, start)
-        task_name = stem(tasks.short_name(str(complete.base.get("task", "digits"))))
+        task_name = stem(tasks.shorten_name(str(complete.base.get("task", "digits"))))
         path = out or folder.STUDIES / f"{complete.name}-{task_name}-{size}"
         processes = _count_workers(complete, workers, scheduler)
         trusting = " --trust" if trust or find_code(complete.model_dump()) else ""
@@ -104,9 +104,9 @@ def study(
         typer.echo(json.dumps({"folder": str(path), **result}, default=str))
     else:
         for sentence in result["answer"]:
-            typer.echo(one_line(sentence))
+            typer.echo(make_one_line(sentence))
         for claim in result["claims"] or ["no difference is larger than chance explains"]:
-            typer.echo(one_line(claim))
+            typer.echo(make_one_line(claim))
         typer.echo(result["table"])
         typer.echo(result["page"])
     check_complete(result["page"], result["not_shown"], again)

@@ -117,7 +117,7 @@ class Estimator:
         )
 
 
-def certain(rate: Matrix) -> Matrix:
+def doubt_little(rate: Matrix) -> Matrix:
     """The doubt of a rate that is as good as counted: a small constant."""
     return np.full_like(rate, 2e-4)
 

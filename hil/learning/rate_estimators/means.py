@@ -19,7 +19,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from hil.learning.rate_estimators import Estimator, LayerReading, Matrix, RateEstimate, certain
+from hil.learning.rate_estimators import (
+    Estimator,
+    LayerReading,
+    Matrix,
+    RateEstimate,
+    doubt_little,
+)
 
 DOUBT = 0.03  # standard deviation of a rate that is found so, beside that of its drive
 
@@ -66,7 +72,7 @@ def rectify(reading: LayerReading) -> RateEstimate:
     """The mean membrane, rectified."""
     assert reading.mean is not None
     rate = np.maximum(reading.mean, np.float32(0))
-    return RateEstimate(rate, reading.mean, certain(rate))
+    return RateEstimate(rate, reading.mean, doubt_little(rate))
 
 
 def refuse(reading: LayerReading) -> RateEstimate:

@@ -24,7 +24,13 @@ from hil.learning.nominal_neuron import (
     apply_refractory,
     count_spikes,
 )
-from hil.learning.rate_estimators import Estimator, LayerReading, Matrix, RateEstimate, certain
+from hil.learning.rate_estimators import (
+    Estimator,
+    LayerReading,
+    Matrix,
+    RateEstimate,
+    doubt_little,
+)
 from hil.learning.rate_estimators.means import mean_before
 from hil.one_pass import parts
 
@@ -38,14 +44,14 @@ def count_crossings(reading: LayerReading) -> RateEstimate:
         spikes = count_spikes(samples, neuron.most)
         apply_refractory(spikes, neuron.refractory if whole else 0)
         rate = activity_of(spikes, neuron.most_in_run)
-        return RateEstimate(rate, mean, certain(rate), spikes if whole else None)
+        return RateEstimate(rate, mean, doubt_little(rate), spikes if whole else None)
     above = samples >= 1
     if len(samples) < 256:
         counts: NDArray[np.generic] = np.add.reduce(above.view(np.uint8), axis=0, dtype=np.uint8)
     else:
         counts = np.count_nonzero(above, axis=0)
     rate = counts.astype(np.float32) / np.float32(len(samples))
-    return RateEstimate(rate, mean, certain(rate), above.astype(np.float32) if whole else None)
+    return RateEstimate(rate, mean, doubt_little(rate), above.astype(np.float32) if whole else None)
 
 
 def detect_falls(reading: LayerReading) -> RateEstimate:
@@ -70,7 +76,7 @@ def detect_falls(reading: LayerReading) -> RateEstimate:
             spikes[:-1][part] *= several
     apply_refractory(spikes, neuron.refractory)  # what is missing then is input that was ignored
     rate = activity_of(spikes, neuron.most_in_run)
-    return RateEstimate(rate, reading.mean, certain(rate), spikes)
+    return RateEstimate(rate, reading.mean, doubt_little(rate), spikes)
 
 
 def reconstruct(reading: LayerReading) -> RateEstimate:
@@ -81,7 +87,7 @@ def reconstruct(reading: LayerReading) -> RateEstimate:
     left, trace = np.float32(neuron.decay) * begun, _drive_trace(reading, after)
     spikes = _spikes(left, trace, after, neuron)
     rate = activity_of(spikes, neuron.most_in_run)
-    return RateEstimate(rate, mean_before(reading, rate), certain(rate), spikes)
+    return RateEstimate(rate, mean_before(reading, rate), doubt_little(rate), spikes)
 
 
 def _spikes(left: Matrix, trace: Matrix, after: Matrix, neuron: NominalNeuron) -> Matrix:

@@ -12,7 +12,7 @@ from typing import Annotated
 from numpy.random import Generator
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema
 
-from hil.discovery import absolute_name
+from hil.discovery import make_name_absolute
 from hil.learning import gates
 from hil.learning.feedback import FeedbackSettings, draw_feedback, feedback_alignment
 from hil.learning.optimisers import Optimiser
@@ -22,7 +22,7 @@ from hil.learning.rule import Matrix, Rule, RuleFamily, State
 def _check_gate(name: str, info: ValidationInfo) -> str:
     if not info.context:  # that of a recorded run may be elsewhere
         gates.get(name)
-    return absolute_name(name)
+    return make_name_absolute(name)
 
 
 GateName = Annotated[

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hil.learning import surrogates
 from hil.learning.eligibility import correlate, split_delays
-from hil.learning.nominal_neuron import held_current
+from hil.learning.nominal_neuron import integrate_held_current
 from hil.learning.optimisers import Optimiser
 from hil.learning.rule import (
     Gradients,
@@ -110,7 +110,7 @@ def gradients(settings: Settings, observation: Observation, weights: Sequence[Ma
         layer, driven = route.target - 1, route.source == 0 and model.input_is_current
         after = by_u[layer] if driven else by_arrival[layer]
         total = correlate(before[route.source], after, route, 0)
-        by_weights.append(held_current(model.decay) * total if driven else total)
+        by_weights.append(integrate_held_current(model.decay) * total if driven else total)
     return by_weights
 
 

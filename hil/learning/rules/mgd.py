@@ -69,7 +69,7 @@ def draw_moves(
     return moves
 
 
-def per_shift(before: Matrix) -> Matrix:
+def invert_shift(before: Matrix) -> Matrix:
     """1 / S_b, the inverse of what moves drives by, `(B, 1)`; 0 where next to nothing comes in."""
     total = before.sum(axis=1, keepdims=True)
     is_heard = total > QUIET * total.mean()
@@ -103,7 +103,7 @@ def build(settings: Settings, optimiser: Optimiser) -> Rule:
                 move = each.weights[p] - weights[p]
                 if by_node:
                     seen = before[route.source]
-                    per_neuron = rises[:, np.newaxis] * per_shift(seen) / np.float32(len(seen))
+                    per_neuron = rises[:, np.newaxis] * invert_shift(seen) / np.float32(len(seen))
                     slopes, wiring = (seen.T @ per_neuron)[:, 0], route.wiring
                     total[p] += wiring.at_sources(slopes) / wiring.at_targets(wiring.average(move))
                 else:

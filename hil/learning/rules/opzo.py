@@ -36,7 +36,7 @@ from hil.learning.rule import (
     gradients_from,
 )
 from hil.learning.rules import bp
-from hil.learning.rules.mgd import Perturbation, draw_moves, per_shift
+from hil.learning.rules.mgd import Perturbation, draw_moves, invert_shift
 
 
 class Settings(bp.Settings):
@@ -72,7 +72,7 @@ def build(settings: Settings, optimiser: Optimiser) -> Rule:
             wiring = observation.connections[layer - 1].wiring
             noise = wiring.average(noisy.weights[layer - 1] - weights[layer - 1])
             noise[noise == 0] = np.inf  # of a neuron without synapses
-            estimate = ((noisy.logits - logits) * per_shift(before[layer - 1])).mean(axis=0)
+            estimate = ((noisy.logits - logits) * invert_shift(before[layer - 1])).mean(axis=0)
             name = f"feedback_{layer}"
             last = np.asarray(state[name], np.float32)
             after[name] = kept * last + new * (estimate[:, np.newaxis] / noise)

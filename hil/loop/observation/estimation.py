@@ -19,7 +19,7 @@ from pydantic import Field
 
 from drivers import DeviceInfo, Network, Stimulus
 from hil.learning.eligibility import split_delays
-from hil.learning.nominal_neuron import NominalNeuron, held_current
+from hil.learning.nominal_neuron import NominalNeuron, integrate_held_current
 from hil.learning.rate_estimators import Estimator, LayerReading, RateEstimate, Sampled
 from hil.learning.rule import Route
 from hil.loop.mapping import find_wirings
@@ -70,7 +70,7 @@ def drive_of_stimulus(
         route: How it is delayed, which shows step by step alone.
     """
     data, through = stimulus.data, route.wiring.forward
-    share = np.float32(held_current(decay))
+    share = np.float32(integrate_held_current(decay))
     if stimulus.kind == "current":
         mean = share * through(data, weights)
         certain = np.zeros_like(mean)

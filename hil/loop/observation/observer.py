@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from drivers import Device, Probe, Readout, Reduction, Stimulus
 from hil.learning.nominal_neuron import activity_of
 from hil.learning.rule import Observation, PerturbedEvaluation, Rule
-from hil.loop.mapping import host_model, nominal_decay, nominal_threshold, routes
+from hil.loop.mapping import make_host_model, nominal_decay, nominal_threshold, routes
 from hil.loop.observation.estimation import (
     LayerSamples,
     RateEstimation,
@@ -92,7 +92,7 @@ class Observer:
         self._traced, self._by_spikes = rule.needs_traces, config.observe == "spikes"
         self._membrane, self._depth = info.neuron.membrane, network.depth
         self._threshold = nominal_threshold(device)
-        self.routes, self._model = routes(device, kind), host_model(config, device, kind)
+        self.routes, self._model = routes(device, kind), make_host_model(config, device, kind)
         self._plan = plan_probes(config, info, network.depth, rule.needs_traces)
         offers = (info.offer("membrane", n, network.depth) for n in range(1, network.depth + 1))
         self._sampled = ["before_reset" if o is None else o.sampled for o in offers]
@@ -249,7 +249,7 @@ class Observer:
             labels=labels,
         )
 
-    def deployed(self, readout: Readout) -> tuple[Matrix, Matrix]:
+    def read_output(self, readout: Readout) -> tuple[Matrix, Matrix]:
         """Output activity and mean membranes of a run with `output_probes`, `(B, C)` each."""
         rate = self._output_activity(readout)
         shown = next((p for p in self._plan.output if p.quantity == "membrane"), None)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hil.extensions import Trust
 from hil.learning import Estimator, LayerReading, RateEstimate, rate_estimators
-from hil.learning.nominal_neuron import NominalNeuron, held_current
+from hil.learning.nominal_neuron import NominalNeuron, integrate_held_current
 from hil.learning.rate_estimators import fused, get
 from hil.learning.rate_estimators.fused import FLOOR, MISMATCH
 
@@ -312,8 +312,8 @@ def test_a_bad_name_is_refused_in_one_line(name: str, says: str) -> None:
 def test_a_held_current_is_the_mean_of_what_is_left_of_it() -> None:
     moments = (np.arange(10_000) + 0.5) / 10_000
     for decay in (0.05, 0.5, 0.95, 0.9999):
-        assert held_current(decay) == pytest.approx(np.mean(decay**moments), rel=1e-4)
-    assert (held_current(0.0), held_current(1.0)) == (0.0, 1.0)
+        assert integrate_held_current(decay) == pytest.approx(np.mean(decay**moments), rel=1e-4)
+    assert (integrate_held_current(0.0), integrate_held_current(1.0)) == (0.0, 1.0)
 
 
 HALF = replace(rate_estimators.get("rectified"), name="half", rank=1)

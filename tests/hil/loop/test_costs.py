@@ -198,7 +198,7 @@ def test_what_was_counted_is_kept_and_taken_up() -> None:
 
 def test_hidden_spikes_that_nobody_knows_are_not_made_up() -> None:
     used = costs.Usage(runs=1, samples=4, input_events=10.0, output_spikes=6)
-    deep = costs.of_inference(used, Network.feed_forward((3, 5, 2)), 10, [])
+    deep = costs.average_inference(used, Network.feed_forward((3, 5, 2)), 10, [])
     assert deep["spikes"] is None and deep["synaptic_events"] is None
-    flat = costs.of_inference(used, Network.feed_forward((3, 2)), 10, [])
+    flat = costs.average_inference(used, Network.feed_forward((3, 2)), 10, [])
     assert (flat["spikes"], flat["synaptic_events"]) == (6 / 4, 10 * 2 / 4)

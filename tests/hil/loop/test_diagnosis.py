@@ -236,8 +236,10 @@ def test_a_run_keeps_each_finding_once_as_it_was_last() -> None:
     silent = [Finding("silent", "a", {"rate": rate}) for rate in (0.01, 0.02)]
     dead = Finding("dead", "b", {"count": 1, "size": 9, "neurons": "3"})
     rows = [[silent[0], dead], [silent[1]], []]
-    metrics = [{"findings": findings.after_epoch(row, n)} for n, row in enumerate(rows, start=1)]
-    assert [(f["epoch"], f["headline"]) for f in findings.latest(metrics)] == [
+    metrics = [
+        {"findings": findings.list_epoch_findings(row, n)} for n, row in enumerate(rows, start=1)
+    ]
+    assert [(f["epoch"], f["headline"]) for f in findings.keep_latest(metrics)] == [
         (2, "a is silent"), (1, "b has dead neurons"),
     ]  # fmt: skip
 
@@ -253,7 +255,7 @@ def test_repair_is_bounded_and_goes_back(history: list[list[health.State]]) -> N
         assert ((after >= 1) & (after <= 256)).all()
         for state, before, now in zip(layers, strengths, after, strict=True):
             assert now <= before if state == "lively" else now >= before
-        assert all(0.5 <= gain <= 2 for gain in health.rescaling_gains(layers))
+        assert all(0.5 <= gain <= 2 for gain in health.choose_rescaling(layers))
         strengths = after
     for _ in range(4):
         strengths = health.adapt_homeostasis(strengths, ["lively"] * 3)

@@ -44,6 +44,13 @@ def behaving(task: str, tmp_path_factory: pytest.TempPathFactory) -> list[bytes]
         return weights(Path("run").absolute())
 
 
+def surroundings() -> tuple[object, ...]:
+    """What of this process a driver could change for others."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return Path.cwd(), np.geterr(), sys.getrecursionlimit(), mask
+
+
 def test_a_driver_whose_addresses_cannot_be_listed_hides_none_of_others() -> None:
     done = command("train", "digits", "--device", "ideal", *SETTINGS)
     assert done.exit_code == 2 and "did you mean 'emulator:ideal'" in done.stderr
@@ -51,11 +58,11 @@ def test_a_driver_whose_addresses_cannot_be_listed_hides_none_of_others() -> Non
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_driver_ends_in_one_line_or_changes_nothing(
-    kind: str, task: str, behaving: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, task: str, behaving: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    numpy_before = np.geterr()
+    before = surroundings()
     done = command("train", task, "--device", f"misbehaving:{kind}", *SETTINGS)
-    assert "Traceback" not in done.output and (Path.cwd(), np.geterr()) == (tmp_path, numpy_before)
+    assert "Traceback" not in done.output and surroundings() == before
     expected = KINDS[kind].__doc__
     assert expected is not None
     if expected == "passes":
@@ -107,3 +114,10 @@ def test_threads_of_a_driver_fail_in_a_line_and_do_not_outlast_the_command(
     ]
     assert json.loads(done.stdout)["page"] == "run/report.html"
     assert "past Python\n" in done.stderr and weights(Path("run")) == behaving
+
+
+def test_an_alarm_that_a_driver_sets_ends_with_its_call(task: str, behaving: list[bytes]) -> None:
+    program = IN_A_PROCESS.replace("misbehaving:Misbehaving", "misbehaving:SetsAnAlarm")
+    words = [sys.executable, "-c", program, "train", task, "--device", "misbehaving:", *SETTINGS]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and weights(Path("run")) == behaving

@@ -140,6 +140,7 @@ def test_membranes_remember_half_of_the_longest_signal_where_a_device_lets_choos
     for asked, value, leak in (
         ({}, 3, 0.003),
         ({"encoding": {"hold": 2}}, 6, 0.005),
+        ({"encoding": {"name": "receptive_fields", "hold": 4, "time_fields": 2}}, 3, 0.003),
         ({"network": {"time_constant": 4}}, 4, 0.004),
         ({"network": {"time_constant": "device"}}, "device", None),
         ({"network": {"settings": {"leak": 0.004}}}, "device", 0.004),

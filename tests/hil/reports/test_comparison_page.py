@@ -13,7 +13,7 @@ from scipy import stats
 from hil.config import build
 from hil.reports.comparison import (
     ComparedRun,
-    differing_settings,
+    find_differing_settings,
     group_runs,
     name_groups,
     read_trials,
@@ -127,11 +127,11 @@ def test_groups_are_named_by_the_fewest_settings_that_tell_them_apart(tmp_path: 
         for batch in (20, 30)
     ]
     groups = group_runs([*map(ComparedRun, runs)])
-    _, names = name_groups(groups, differing_settings(groups))
+    _, names = name_groups(groups, find_differing_settings(groups))
     assert [("ideal" in name, "30" in name) for name in names] == [
         (True, False), (True, True), (False, False), (False, True),
     ]  # fmt: skip
-    heading, names = name_groups(groups[:2], differing_settings(groups[:2]))
+    heading, names = name_groups(groups[:2], find_differing_settings(groups[:2]))
     assert (heading, names) == ("batch", ["20", "30"])
 
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.figures import plots
-from hil.plain_text import INSTEAD, ROOM, make_label, make_visible, one_line
+from hil.plain_text import INSTEAD, ROOM, make_label, make_one_line, make_visible
 from hil.reports.rendering import Attempts, write_page
 from hil.reports.run_page import write_report
 from hil.runs.folder import Run
@@ -75,7 +75,7 @@ def test_what_is_visible_stays_and_what_acts_is_replaced(text: str) -> None:
     assert len(shown) == len(text)
     assert all(a == b or b == INSTEAD for a, b in zip(text, shown, strict=True))
     assert "\x1b" not in shown and "\u202e" not in shown
-    assert "\n" not in one_line(text) and len(make_label(text)) <= ROOM + 1
+    assert "\n" not in make_one_line(text) and len(make_label(text)) <= ROOM + 1
     if text.isprintable():
         assert shown == text
 
