@@ -47,7 +47,7 @@ def predict_most_wins(x: Table, y: Table, new: Table) -> Table:
     return np.tile(np.eye(y.shape[1])[y.argmax(axis=1)].mean(axis=0), (len(new), 1))
 
 
-def fit(model: Any) -> Callable[[Table, Table, Table], Table]:
+def predict_by(model: Any) -> Callable[[Table, Table, Table], Table]:
     """A prediction by a model that sees features, scaled, of which some could not be measured."""
 
     def predict(x: Table, y: Table, new: Table) -> Table:
@@ -64,8 +64,10 @@ def fit(model: Any) -> Callable[[Table, Table, Table], Table]:
 PREDICTIONS = {
     "wins most often elsewhere": predict_most_wins,
     "greatest mean elsewhere": predict_mean,
-    "nearest three chips": fit(KNeighborsRegressor(3)),
-    "tree of depth 3": fit(DecisionTreeRegressor(max_depth=3, min_samples_leaf=2, random_state=0)),
+    "nearest three chips": predict_by(KNeighborsRegressor(3)),
+    "tree of depth 3": predict_by(
+        DecisionTreeRegressor(max_depth=3, min_samples_leaf=2, random_state=0)
+    ),
 }
 
 

@@ -188,7 +188,7 @@ class SpikingEstimator(BaseEstimator):  # type: ignore[misc]
         stack.enter_context(trust.in_force())
         constant = {"optimiser": {"schedule": "constant"}}
         if is_first:
-            size = self._read(x).size
+            size = self._read(x).size  # of the first batch: how many more come is not known
             suited = suggest_settings(replace(size, samples=max(size.samples, FEW_SIGNALS)))
             batch = {"training": {"batch": min(len(x), 100)}}
             config = configuration.build(suited, batch, own, constant)

@@ -277,7 +277,7 @@ class Harness:
         return self._ensure_open().run(stimulus, probes, trial=trial)
 
     def count_spikes(self, stimulus: Stimulus | None = None) -> int:
-        """Output spikes of a run, of `everything` when None."""
+        """Output spikes of a run, of `drive_all` when None."""
         return int(self.run(stimulus or self.drive_all()).counts.sum())
 
     def firing(self) -> float:

@@ -230,10 +230,8 @@ class Watchdog:
                     self._folder = os.getcwd()
                 except OSError:  # removed by somebody
                     self._folder = None
-                self._mask, self._has_alarm = (
-                    os.umask(0o077),
-                    any(signal.getitimer(signal.ITIMER_REAL)),
-                )
+                self._has_alarm = any(signal.getitimer(signal.ITIMER_REAL))
+                self._mask = os.umask(0o077)  # which only setting another one tells
                 os.umask(self._mask)
                 streams = sys.stdout, sys.stderr
                 if streams != self._streams:

@@ -139,11 +139,11 @@ def _judge_neurons(rig: FaultBench, number: int, result: Diagnosis | None) -> In
     certainty = (_judge_lines(shares) == kinds[:, np.newaxis]).mean(axis=1)
     healthy, is_held = np.flatnonzero(kinds == 0), kinds == 2
     if result is not None:
-        held = _measure_held(rig, number, healthy) if is_held.any() else np.ones(kinds.size)
-        kinds[is_held & (held <= FULL)] = 3
+        on = _measure_share_on(rig, number, healthy) if is_held.any() else np.ones(kinds.size)
+        kinds[is_held & (on <= FULL)] = 3
         for kind, name in enumerate(NEURONS[1:], start=1):
             fault = Fault(name, number, np.arange(kinds.size))
-            own = held.round(2) if name in VALUES else np.ones(kinds.size)
+            own = on.round(2) if name in VALUES else np.ones(kinds.size)
             result.add(fault, kinds == kind, own, certainty)
     return healthy
 
@@ -159,7 +159,7 @@ def _judge_lines(shares: Array) -> Indices:
     return np.where(is_held, 2, np.where(driven < ON, 1, 0))
 
 
-def _measure_held(rig: FaultBench, number: int, healthy: Indices) -> Array:
+def _measure_share_on(rig: FaultBench, number: int, healthy: Indices) -> Array:
     """Measure in what share of steps inhibited lines carry events, beside those of driven neurons.
 
     Behind a hidden layer a single event is to make just one: more would hide how many there are.

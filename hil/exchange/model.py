@@ -346,11 +346,8 @@ def place_model(
         factors.append(weight_factor(layer, model.dt, current, late))
         levels.append(level := float(coming[RELAY_STEPS // 2 :].mean()))
         full = scale_targets(layer.synapses.weights, factors[-1])
-        more, used, reach = (
-            model.count_relays(number),
-            0,
-            integrate_held_current(decay) if current else 1.0,
-        )
+        more, used = model.count_relays(number), 0
+        reach = integrate_held_current(decay) if current else 1.0
         if level:
             bias, usual = layer.synapses.bias, find_usual_weight(full)
             row = np.zeros(full.shape[1]) if bias is None else bias * factors[-1] / level

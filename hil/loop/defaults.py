@@ -367,8 +367,9 @@ def _time_constant(
     elif wanted == "auto" and (network.calibration or setting.name in network.settings):
         yield Choice(TIME_CONSTANT, "device", because("given", setting=setting.name))
     elif wanted == "auto":
-        told = config.encoding.get("time_fields", 0)  # what need not be remembered may be forgotten
-        part, name = (8, "eighth_of_steps") if told else (2, "half_of_steps")
+        part, name = 2, "half_of_steps"
+        if config.encoding.get("time_fields"):  # what need not be remembered may be forgotten
+            part, name = 8, "eighth_of_steps"
         yield Choice(TIME_CONSTANT, network.steps / part, because(name, steps=network.steps))
 
 

@@ -84,22 +84,19 @@ def check(study: Study) -> Sources:
         check_objectives(study.search)
     page.check_sections(study)
     steps = {step.key: step for steps in _jobs(study) for step in steps}
-    # What differs in the optimiser alone is laid on a device alike.
-    alike: dict[tuple[str, ...], dict[str, list[Job]]] = {}
-    configs: dict[str, Config] = {}
+    # By device; what differs in the optimiser alone is laid on it alike.
+    devices: dict[tuple[str, ...], dict[str, tuple[Config, list[Job]]]] = {}
     for step in steps.values():
-        config = configs[step.key] = step.configuration
-        on_device = alike.setdefault((config.device_url, *code_of(config)), {})
+        config = step.configuration
+        alike = devices.setdefault((config.device_url, *code_of(config)), {})
         about = config.model_dump_json(exclude={"optimiser"}) + str(step.open_settings)
-        on_device.setdefault(about, []).append(step)
+        alike.setdefault(about, (config, []))[1].append(step)
     sources, load = Sources(), cache(tasks.load)
     layers: dict[str, tuple[int, ...]] = {}
     unfit: list[ValueError] = []
-    for groups in alike.values():
-        first, *_ = groups.values()
-        with open_device(configs[first[0].key]) as device:
-            for jobs in groups.values():
-                step, config = jobs[0], configs[jobs[0].key]
+    for alike in devices.values():
+        with open_device(next(iter(alike.values()))[0]) as device:
+            for config, jobs in alike.values():
                 data = load(config.task, config.seed, config.training.validation_fraction)
                 if data.is_real:
                     raise ValueError(
@@ -108,7 +105,7 @@ def check(study: Study) -> Sources:
                     )
                 sources.data.setdefault(config.task, data.sha256)
                 try:
-                    session = Session.on_device(device, config, data, step.open_settings)
+                    session = Session.on_device(device, config, data, jobs[0].open_settings)
                     layers |= dict.fromkeys((job.key for job in jobs), session.controller.layers)
                     session.close()
                 except ValueError as error:

@@ -105,12 +105,12 @@ def test_faulty_neurons_are_found_by_outputs_alone(layers: tuple[int, ...], rate
 def test_how_often_a_line_is_held_is_known_through_those_behind_it(layers: tuple[int, ...]) -> None:
     faults = [Fault("stuck_neuron", 1, [n], n / 10) for n in (3, 6, 8)]
     faults.append(Fault("saturated_neuron", 1, [10]))
-    told = listed(diagnosed("emulator:ideal", faults, layers, ()).faults)
-    assert {n: fault.kind for (_, n), fault in told.items()} == {
+    diagnosis = listed(diagnosed("emulator:ideal", faults, layers, ()).faults)
+    assert {n: fault.kind for (_, n), fault in diagnosis.items()} == {
         int(np.asarray(fault.where)[0]): fault.kind for fault in faults
     }
     for n in (3, 6, 8):
-        assert told[1, n].value == pytest.approx(n / 10, abs=0.1)
+        assert diagnosis[1, n].value == pytest.approx(n / 10, abs=0.1)
 
 
 def test_synapses_to_neurons_that_fire_by_themselves_are_left_out_and_not_called_faulty() -> None:

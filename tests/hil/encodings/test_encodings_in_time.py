@@ -99,15 +99,15 @@ def test_fields_of_the_time_are_those_of_a_channel_that_rises_from_0_to_1(
     x: Signals, hold: int, fields: int, bias: float
 ) -> None:
     ramp = np.linspace(0, 1, x.shape[1], dtype=np.float32)
-    known = np.concatenate([x, np.broadcast_to(ramp[:, None], (*x.shape[:2], 1))], axis=2)
+    risen = np.concatenate([x, np.broadcast_to(ramp[:, None], (*x.shape[:2], 1))], axis=2)
     asked = {"fields": fields, "bias": bias}
-    told = encode("receptive_fields", x, hold, time_fields=fields, **asked)
-    np.testing.assert_array_equal(told.data, encode("receptive_fields", known, hold, **asked).data)
+    timed = encode("receptive_fields", x, hold, time_fields=fields, **asked)
+    np.testing.assert_array_equal(timed.data, encode("receptive_fields", risen, hold, **asked).data)
     module = encodings.get("receptive_fields")
     settings = module.settings(time_fields=fields, **asked)
-    assert told.channels == module.width(x.shape[2], settings)
+    assert timed.channels == module.width(x.shape[2], settings)
     still = module.encode(x[:, 0], hold, settings, np.random.default_rng(0))
-    np.testing.assert_array_equal(still.dense()[0], told.dense()[0])
+    np.testing.assert_array_equal(still.dense()[0], timed.dense()[0])
 
 
 @given(x=SIGNALS, hold=HOLD, threshold=st.sampled_from([0.07, 0.1, 0.25, 1.0]))

@@ -134,12 +134,12 @@ def test_a_short_signal_is_held_for_longer_however_it_is_given(
 
 def test_a_network_that_learns_from_few_short_signals_is_told_the_time_and_remembers_less() -> None:
     y = np.arange(100) % 2
-    for samples, steps, told in ((99, 49, True), (100, 49, False), (99, 50, False)):
+    for samples, steps, is_timed in ((99, 49, True), (100, 49, False), (99, 50, False)):
         x = generator().random((samples, steps, 1))
         given = SampleSet.of_program(x, y[:samples], test=(x, y[:samples]))
         variant = suggest_settings(given.size)
-        assert ("time_fields" in variant["encoding"]) == told
-        assert variant["network"]["recurrent"] != told
+        assert ("time_fields" in variant["encoding"]) == is_timed
+        assert variant["network"]["recurrent"] != is_timed
 
 
 def test_a_single_channel_needs_no_axis_and_one_of_length_one_says_so() -> None:
