@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from hil.cli.app import app
 from hil.runs.folder import Run
+from support.paths import ROOT
 
 HIL = [sys.executable, "-m", "hil"]
 SMALL = ["--hidden", "30", "--epochs", "1"]
@@ -53,6 +54,7 @@ def _drawn(program: list[str]) -> tuple[int, str]:
 
 def refusal(*arguments: str | Path, code: int = 2) -> str:
     """The one line that a command says before it gives up; no new file may be left."""
+    assert Path.cwd() != ROOT, "other tests write to the checkout, which is large: leave it first"
     before = contents(Path.cwd())
     result = command(*arguments)
     assert result.exit_code == code, result.output

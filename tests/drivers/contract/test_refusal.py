@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -115,7 +116,10 @@ def test_a_refusal_of_ordinary_size_stays_as_it_is() -> None:
         ("train", "digits", "--seed", "9" * 5000),
     ],
 )
-def test_a_refusal_of_something_long_is_short(arguments: tuple[str, ...]) -> None:
+def test_a_refusal_of_something_long_is_short(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     said = refusal(*arguments)
     assert len(said) < 700
     assert said.rstrip("\n").isprintable()

@@ -89,7 +89,8 @@ def test_data_that_moved_are_named_by_an_option(trained: Path, copy: Path) -> No
     assert command("evaluate", copy).exit_code == 0
 
 
-def test_a_task_without_a_file_takes_none(tmp_path: Path) -> None:
+def test_a_task_without_a_file_takes_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     run = hil.train("yinyang", out=tmp_path / "run", **SMALL).path
     assert Run.open(run).environment()["data"]["files"] == []
     assert "has no file of its own" in refusal("evaluate", run, "--data", tmp_path / "x.npz")
